@@ -1,0 +1,9 @@
+//! A gateway for WebSockets.
+//!
+//! The modules in the order of the layers; each may import from those above it, never below
+//! (`tests/architecture.rs` holds it).
+
+pub mod config;
+pub mod net;
+
+pub mod follow;
