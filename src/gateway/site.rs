@@ -1,0 +1,317 @@
+//! What the configuration became: an immutable snapshot that serves.
+
+use crate::admission::{Admission, OriginRule, auth};
+use crate::config::{self, Compression, Listener, Route, Settings};
+use crate::http::{Origin, Reserved, Scheme, Target};
+use crate::relay::Rules;
+use crate::route::{Conflict, Rewrite, Table};
+use crate::tls::{ServerTls, TlsError};
+use crate::upstream::{Pool, PoolError};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
+#[derive(Debug)]
+pub struct Site {
+    listeners: Vec<Entrance>,
+    pools: Vec<Arc<Pool>>,
+    methods: Vec<Arc<auth::Method>>,
+    /// Header names that the gateway sets, and so takes out of every client's request.
+    pub(super) reserved: Reserved,
+    /// Hosts that a route names: their own origin is to be trusted.
+    named_hosts: HashSet<config::HostPattern>,
+}
+
+/// A listener as connections see it.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) name: Arc<str>,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) head_timeout: Duration,
+    pub(super) max_header_size: usize,
+    /// The scheme that clients used.
+    pub(super) scheme: Scheme,
+    pub(super) routes: Table<Arc<Service>>,
+}
+
+/// What a route does with a handshake that matched it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: Arc<str>,
+    pub(super) upstream: Arc<str>,
+    pub(super) admission: Admission,
+    pub(super) pool: Arc<Pool>,
+    pub(super) rewrite: Rewrite,
+    /// Empty: any.
+    pub(super) subprotocols: Vec<String>,
+    pub(super) compression: Compression,
+    pub(super) identity_header: Option<HeaderName>,
+    pub(super) request_headers: Edits,
+    pub(super) response_headers: Edits,
+    pub(super) rules: Arc<Rules>,
+}
+
+/// `request_headers`, `response_headers`, ready for use.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    set: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<HeaderName>,
+}
+
+/// Why no site could be made of checked settings: what the files that they name contain.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A listener's certificates.
+    #[error("listener `{listener}`")]
+    Listener {
+        /// Its name.
+        listener: String,
+        /// What is wrong.
+        #[source]
+        cause: TlsError,
+    },
+    /// An upstream's roots.
+    #[error("upstream `{upstream}`")]
+    Upstream {
+        /// Its name.
+        upstream: String,
+        /// What is wrong.
+        #[source]
+        cause: PoolError,
+    },
+    /// A password file.
+    #[error("a password file")]
+    Auth(#[from] auth::MethodError),
+    /// Two routes that answer the same.
+    #[error("route `{route}`")]
+    Route {
+        /// The later of the two.
+        route: String,
+        /// What they have in common.
+        #[source]
+        cause: Conflict,
+    },
+    /// A header name or value that HTTP does not allow.
+    #[error("route `{route}`: `{name}` is no header that can be set")]
+    Header {
+        /// The route.
+        route: String,
+        /// The header.
+        name: String,
+    },
+}
+
+/// A task that never ends by itself.
+pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Site {
+    /// Builds everything, or says what in the named files is not usable.
+    ///
+    /// # Errors
+    /// See [`AssembleError`].
+    pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
+        let methods = auth::Methods::build(&settings.auth)?;
+        let pools = pools(settings)?;
+        let mut listeners =
+            settings.listeners.iter().map(entrance).collect::<Result<Vec<_>, _>>()?;
+        for route in &settings.routes {
+            let service = Arc::new(service(route, &methods, &pools)?);
+            for &index in &route.listeners {
+                add(&mut listeners[index].routes, route, &service)?;
+            }
+        }
+        Ok(Self {
+            listeners,
+            pools: pools.into_values().collect(),
+            methods: methods.all(),
+            reserved: reserved(settings),
+            named_hosts: settings.routes.iter().flat_map(|route| route.hosts.clone()).collect(),
+        })
+    }
+
+    /// A listener's name.
+    pub fn listener_name(&self, index: usize) -> &str {
+        &self.listeners[index].name
+    }
+
+    pub(super) fn listener(&self, index: usize) -> &Entrance {
+        &self.listeners[index]
+    }
+
+    /// The work that goes on behind the handshakes: names resolved again, files followed.
+    pub fn background(self: &Arc<Self>) -> Vec<Background> {
+        let mut work: Vec<Background> = Vec::new();
+        for pool in self.pools.iter().cloned() {
+            work.push(Box::pin(async move { pool.maintain().await }));
+        }
+        for method in self.methods.iter().cloned() {
+            work.push(Box::pin(async move { method.follow().await }));
+        }
+        for index in 0..self.listeners.len() {
+            let site = self.clone();
+            work.push(Box::pin(async move {
+                if let Some(tls) = &site.listeners[index].tls {
+                    tls.follow().await;
+                }
+            }));
+        }
+        work
+    }
+
+    /// The origin of a page that this very host serves; `None` where the host is not one that the
+    /// gateway is known by, so that a foreign name pointed at its address (DNS rebinding) is no
+    /// origin of ours.
+    pub(super) fn own_origin(&self, listener: &Entrance, target: &Target) -> Option<Origin> {
+        self.answers_for(listener, &target.host).then(|| Origin::Tuple {
+            scheme: listener.scheme,
+            host: target.host.clone(),
+            port: target.port.unwrap_or(listener.scheme.default_port()),
+        })
+    }
+
+    fn answers_for(&self, listener: &Entrance, host: &str) -> bool {
+        let is_named = |host: &str| {
+            use config::HostPattern::{Exact, Wildcard};
+            self.named_hosts.contains(&Exact(host.to_owned()))
+                || host.split_once('.').is_some_and(|(_, suffix)| {
+                    self.named_hosts.contains(&Wildcard(suffix.to_owned()))
+                })
+        };
+        let is_certified = || {
+            listener.tls.as_ref().is_some_and(|tls| {
+                tls.names().iter().any(|name| match name.strip_prefix("*.") {
+                    None => name == host,
+                    Some(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
+                })
+            })
+        };
+        host == "localhost"
+            || host.starts_with('[')
+            || host.parse::<std::net::Ipv4Addr>().is_ok()
+            || is_named(host)
+            || is_certified()
+    }
+}
+
+impl Edits {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+type Pools = HashMap<String, Arc<Pool>>;
+
+fn pools(settings: &Settings) -> Result<Pools, AssembleError> {
+    let build = |upstream: &Arc<config::Upstream>| match Pool::new(upstream.clone()) {
+        Ok(pool) => Ok((upstream.name.clone(), Arc::new(pool))),
+        Err(cause) => {
+            Err(AssembleError::Upstream { upstream: upstream.name.clone(), cause })
+        }
+    };
+    settings.upstreams.iter().map(build).collect()
+}
+
+fn entrance(listener: &Listener) -> Result<Entrance, AssembleError> {
+    let tls = listener.tls.as_ref().map(ServerTls::load).transpose();
+    let tls =
+        tls.map_err(|cause| AssembleError::Listener { listener: listener.name.clone(), cause })?;
+    Ok(Entrance {
+        name: listener.name.as_str().into(),
+        tls,
+        head_timeout: listener.head_timeout,
+        max_header_size: listener.max_header_size,
+        scheme: match listener.public_scheme {
+            config::Scheme::Http => Scheme::Http,
+            config::Scheme::Https => Scheme::Https,
+        },
+        routes: Table::default(),
+    })
+}
+
+fn add(
+    table: &mut Table<Arc<Service>>,
+    route: &Route,
+    service: &Arc<Service>,
+) -> Result<(), AssembleError> {
+    for host in &route.hosts {
+        for path in &route.paths {
+            table
+                .add(host, path, &route.subprotocols, service.clone())
+                .map_err(|cause| AssembleError::Route { route: route.name.clone(), cause })?;
+        }
+    }
+    Ok(())
+}
+
+fn service(
+    route: &Route,
+    methods: &auth::Methods,
+    pools: &Pools,
+) -> Result<Service, AssembleError> {
+    let named = route.auth.iter().filter_map(|method| methods.named(&method.name)).collect();
+    let pool = &pools[&route.upstream.name];
+    let identity_header =
+        route.identity_header.as_deref().map(|name| header(route, name)).transpose()?;
+    Ok(Service {
+        name: route.name.as_str().into(),
+        upstream: route.upstream.name.as_str().into(),
+        admission: Admission::new(OriginRule::new(&route.origin), named),
+        pool: pool.clone(),
+        rewrite: Rewrite::new(route.strip_prefix.clone(), route.add_prefix.clone()),
+        subprotocols: route.subprotocols.clone(),
+        compression: route.compression,
+        identity_header,
+        request_headers: edits(route, &route.request_headers)?,
+        response_headers: edits(route, &route.response_headers)?,
+        rules: Arc::new(rules(route)),
+    })
+}
+
+fn rules(route: &Route) -> Rules {
+    Rules {
+        max_message_size: route.limits.max_message_size,
+        validate_utf8: route.limits.validate_utf8,
+        ping_interval: route.heartbeat.ping_interval,
+        pong_timeout: route.heartbeat.pong_timeout,
+        idle: route.timeouts.idle,
+        max_duration: route.timeouts.max_duration,
+        write: route.timeouts.write,
+        close: route.timeouts.close,
+    }
+}
+
+fn edits(route: &Route, edits: &config::HeaderEdits) -> Result<Edits, AssembleError> {
+    let set = edits.set.iter().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).map_err(|_| AssembleError::Header {
+            route: route.name.clone(),
+            name: name.clone(),
+        })?;
+        Ok((header(route, name)?, value))
+    });
+    let remove = edits.remove.iter().map(|name| header(route, name));
+    Ok(Edits { set: set.collect::<Result<_, _>>()?, remove: remove.collect::<Result<_, _>>()? })
+}
+
+fn header(route: &Route, name: &str) -> Result<HeaderName, AssembleError> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| AssembleError::Header { route: route.name.clone(), name: name.to_owned() })
+}
+
+/// A client must not be able to write what an upstream takes for the gateway's word, on whichever
+/// route: every header that any route sets is the gateway's on all of them.
+fn reserved(settings: &Settings) -> Reserved {
+    let names = settings.routes.iter().flat_map(|route| {
+        let set = route.request_headers.set.iter().map(|(name, _)| name.as_str());
+        set.chain(route.identity_header.as_deref())
+    });
+    Reserved::new(names)
+}
