@@ -5,7 +5,7 @@ use super::guard::Guarded;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
-use crate::net::{Accepted, Socket, Stream};
+use crate::net::{Accepted, Peer, Stream};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -65,7 +65,10 @@ pub(super) async fn serve(arrival: Arrival) {
     let Arrival { gate, listener, accepted, permit, place } = arrival;
     let site = gate.site();
     let deadline = Instant::now() + site.listener(listener).head_timeout;
-    let client = accepted.peer.ip();
+    let client = match accepted.peer {
+        Peer::Tcp(address) => Some(address.ip()),
+        Peer::Unix => None,
+    };
     let stream = match timeout_at(deadline, secure(&site, listener, accepted)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
@@ -85,7 +88,7 @@ pub(super) async fn serve(arrival: Arrival) {
 
 /// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
 async fn secure(site: &Site, listener: usize, accepted: Accepted) -> io::Result<Stream> {
-    let socket: Socket = accepted.register()?;
+    let socket = accepted.socket.attach()?;
     match &site.listener(listener).tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),

@@ -45,6 +45,9 @@ pub enum StartError {
         #[source]
         cause: BindError,
     },
+    /// The system did not tell where a listener is.
+    #[error("the address of a listener")]
+    Address(#[source] io::Error),
     /// No thread or no epoll instance.
     #[error("the workers could not be started")]
     Workers(#[source] io::Error),
@@ -78,7 +81,7 @@ impl Gateway {
         let mut accepting = JoinSet::new();
         let mut addresses = BTreeMap::new();
         for (index, (name, listening)) in bound.into_iter().enumerate() {
-            let address = listening.address().to_string();
+            let address = listening.local_addr().map_err(StartError::Address)?.to_string();
             info!(listener = name, address, "listening");
             addresses.insert(name, address);
             // Accept loops are spread over the workers; with one worker nothing crosses threads.
@@ -123,12 +126,12 @@ fn bind(settings: &Settings) -> Result<Vec<(String, Listening)>, StartError> {
 fn make_room_for(max_connections: usize) {
     let wanted = max_connections as u64 * 2;
     match net::raise_open_files() {
-        Ok(limit) if limit < wanted => warn!(
-            limit,
+        Ok(files) if files.soft < wanted => warn!(
+            limit = files.soft,
             wanted,
             "the limit of open files holds {} sessions, server.max_connections is {max_connections}: \
              raise it (ulimit -n, LimitNOFILE=) or lower max_connections",
-            limit / 2
+            files.soft / 2
         ),
         Ok(_) => {}
         Err(cause) => warn!(%cause, "the limit of open files could not be raised"),
