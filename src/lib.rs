@@ -4,6 +4,7 @@
 //! (`tests/architecture.rs` holds it).
 
 pub mod config;
+pub mod frame;
 pub mod net;
 
 pub mod follow;
