@@ -7,3 +7,4 @@ pub mod config;
 pub mod net;
 
 pub mod follow;
+pub mod tls;
