@@ -7,3 +7,5 @@ pub mod config;
 pub mod net;
 
 pub mod follow;
+
+pub mod admission;
