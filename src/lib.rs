@@ -9,3 +9,5 @@ pub mod net;
 
 pub mod follow;
 pub mod tls;
+
+pub mod admission;
