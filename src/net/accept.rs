@@ -9,7 +9,7 @@ use rustix::net::{self, SocketFlags};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -68,13 +68,9 @@ impl Listening {
     /// Registers the listener with the runtime of the calling task.
     pub fn into_acceptor(self) -> io::Result<Acceptor> {
         let socket = match self.socket {
-            ListeningSocket::Tcp(listener) => {
-                AsyncFd::register_with_interest(listener, Interest::READABLE).map(Registered::Tcp)
-            }
-            ListeningSocket::Unix(listener) => {
-                AsyncFd::register_with_interest(listener, Interest::READABLE).map(Registered::Unix)
-            }
-        }?;
+            ListeningSocket::Tcp(listener) => Registered::Tcp(register(listener)?),
+            ListeningSocket::Unix(listener) => Registered::Unix(register(listener)?),
+        };
         Ok(Acceptor {
             socket,
             _file: self.file,
@@ -136,6 +132,14 @@ impl fmt::Display for Peer {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; a listener of std owns its descriptor, which is all that is asked"
+)]
+fn register<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
+    AsyncFd::with_interest(listener, Interest::READABLE)
+}
+
 fn accept_tcp(listener: &std::net::TcpListener) -> io::Result<Accepted> {
     let (socket, address) = net::acceptfrom_with(listener, new_socket_flags())?;
     // None: gone already. The connection is not worth more than an aborted one.
@@ -148,7 +152,7 @@ fn accept_tcp(listener: &std::net::TcpListener) -> io::Result<Accepted> {
 }
 
 fn accept_unix(listener: &std::os::unix::net::UnixListener) -> io::Result<Accepted> {
-    let socket: OwnedFd = net::accept_with(listener.as_fd(), new_socket_flags())?;
+    let socket: OwnedFd = net::accept_with(listener, new_socket_flags())?;
     Ok(Accepted {
         socket: Detached::Unix(socket.into()),
         peer: Peer::Unix,
