@@ -16,11 +16,14 @@ pub(super) fn execute(name: Option<&str>) -> ExitCode {
         complain(&error);
         return ExitCode::FAILURE;
     }
-    let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        eprintln!("wsgate: the password is empty");
-        return ExitCode::FAILURE;
+    match hash_password(name, line.trim_end_matches(['\r', '\n'])) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
     }
-    println!("{}", hash_password(name, password));
-    ExitCode::SUCCESS
 }

@@ -132,7 +132,7 @@ async fn last_words(mut guarded: Guarded<Stream>, exchange: &Exchange) {
     let (mut stream, _) = guarded.into_inner();
     let goodbye = async {
         if let Some(verdict) = verdict {
-            let reply = request::refuse_head(exchange, Failure::Head(verdict));
+            let reply = request::refuse_head(exchange, verdict);
             stream.write_all(&reply).await?;
         }
         stream.shutdown().await?;

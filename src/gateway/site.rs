@@ -84,8 +84,8 @@ pub enum AssembleError {
         cause: PoolError,
     },
     /// A password file.
-    #[error("a password file")]
-    Auth(#[from] auth::MethodError),
+    #[error(transparent)]
+    Auth(#[from] auth::AuthError),
     /// Two routes that answer the same.
     #[error("route `{route}`")]
     Route {
@@ -127,7 +127,7 @@ impl Site {
         Ok(Self {
             listeners,
             pools: pools.into_values().collect(),
-            methods: methods.all(),
+            methods: methods.iter().cloned().collect(),
             reserved: reserved(settings),
             named_hosts: settings.routes.iter().flat_map(|route| route.hosts.clone()).collect(),
         })
@@ -257,7 +257,7 @@ fn service(
     methods: &auth::Methods,
     pools: &Pools,
 ) -> Result<Service, AssembleError> {
-    let named = route.auth.iter().filter_map(|method| methods.named(&method.name)).collect();
+    let named = route.auth.iter().filter_map(|method| methods.named(&method.name).cloned()).collect();
     let pool = &pools[&route.upstream.name];
     let identity_header =
         route.identity_header.as_deref().map(|name| header(route, name)).transpose()?;
