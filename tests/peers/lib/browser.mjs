@@ -5,7 +5,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 // Without the last four, Chromium calls its maker's hosts at every start.
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run',
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
   '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export const LIMIT = 15_000;
