@@ -8,3 +8,5 @@ pub mod frame;
 pub mod net;
 
 pub mod follow;
+
+pub mod relay;
