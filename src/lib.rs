@@ -11,3 +11,4 @@ pub mod follow;
 pub mod tls;
 
 pub mod admission;
+pub mod relay;

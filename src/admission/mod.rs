@@ -44,9 +44,10 @@ pub struct Permit {
 }
 
 /// The handshake may not enter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No credential, or none that is good.
+    #[error("{}", if *.had_credential { "the credential is not good" } else { "there is no credential" })]
     Unauthenticated {
         /// One `WWW-Authenticate` for each method of the route.
         challenges: Arc<[HeaderValue]>,
@@ -54,6 +55,7 @@ pub enum Refusal {
         had_credential: bool,
     },
     /// Too many passwords wait to be verified.
+    #[error("too many passwords wait to be verified")]
     Busy {
         /// When to come again.
         retry_after: Duration,
@@ -80,8 +82,9 @@ impl Admission {
         })
     }
 
-    /// Any one method admits; what another thinks of the handshake does not matter then.
-    async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
+    /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.
+    /// `None` on an open route. Cancel-safe.
+    pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
         if self.methods.is_empty() {
             return Ok(None);
         }
@@ -127,5 +130,175 @@ impl Refusal {
             Self::Unauthenticated { .. } => "no_credential",
             Self::Busy { .. } => "auth_busy",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod, CredentialSource};
+    use aws_lc_rs::digest::{SHA256, digest};
+    use tempfile::NamedTempFile;
+
+    /// `rasmuslerdorf`
+    const USERS: &str = "ann:$2y$04$BCryptRequires22ChrcteQDi0HlnGbzOigg2i2tQ6M79Q0/bnJM6";
+    const ANN: &str = "Basic YW5uOnJhc211c2xlcmRvcmY=";
+    const ANN_WRONG: &str = "Basic YW5uOnJhc211cw==";
+
+    fn users() -> (NamedTempFile, config::Basic) {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), USERS).unwrap();
+        let settings = config::Basic {
+            htpasswd: file.path().to_owned(),
+            realm: "lab".to_owned(),
+        };
+        (file, settings)
+    }
+
+    fn robots() -> AuthKind {
+        AuthKind::ApiKey(ApiKeys {
+            keys: vec![ApiKey {
+                name: "ci".to_owned(),
+                sha256: digest(&SHA256, b"KEY").as_ref().try_into().unwrap(),
+            }],
+            sources: vec![
+                CredentialSource::Header("x-api-key".to_owned()),
+                CredentialSource::Cookie("key".to_owned()),
+                CredentialSource::Query("key".to_owned()),
+            ],
+        })
+    }
+
+    /// A route that takes people with a password, and robots with a key.
+    fn both() -> (NamedTempFile, Admission) {
+        let (file, settings) = users();
+        let method = |name: &str, kind| {
+            let name = name.to_owned();
+            Arc::new(AuthMethod { name, kind })
+        };
+        let settings = [
+            method("people", AuthKind::Basic(settings)),
+            method("robots", robots()),
+        ];
+        let methods = auth::Methods::build(&settings).unwrap();
+        (file, Admission::new(methods.all()))
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    async fn admit(
+        admission: &Admission,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Permit, Refusal> {
+        admission.admit(&Ask { headers, query }).await
+    }
+
+    #[tokio::test]
+    async fn any_method_of_the_route_admits() {
+        let (_file, admission) = both();
+        for (lines, query, expected) in [
+            (&[("authorization", ANN)][..], None, Ok("people:ann")),
+            (&[("x-api-key", "KEY")], None, Ok("robots:ci")),
+            (&[], Some("key=KEY"), Ok("robots:ci")),
+            (
+                &[("authorization", ANN), ("x-api-key", "NO")],
+                None,
+                Ok("people:ann"),
+            ),
+            (
+                &[("authorization", ANN_WRONG)],
+                Some("key=KEY"),
+                Ok("robots:ci"),
+            ),
+            (&[("authorization", ANN_WRONG)], None, Err("bad_credential")),
+            (&[("cookie", "key=NO")], None, Err("bad_credential")),
+            (
+                &[("authorization", "Digest x=y, z")],
+                None,
+                Err("no_credential"),
+            ),
+            (&[], None, Err("no_credential")),
+        ] {
+            let admitted = admit(&admission, &headers(lines), query).await;
+            let told = match &admitted {
+                Ok(permit) => Ok(permit.identity.as_ref().unwrap().to_string()),
+                Err(refusal) => Err(refusal.label()),
+            };
+            assert_eq!(told, expected.map(str::to_owned), "{lines:?} {query:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_a_challenge_for_each_method() {
+        let (_file, admission) = both();
+        let refusal = admit(&admission, &HeaderMap::new(), None)
+            .await
+            .unwrap_err();
+        let Refusal::Unauthenticated { challenges, .. } = refusal else {
+            panic!("{refusal:?}");
+        };
+        let expected = [
+            "ApiKey realm=\"robots\"",
+            "Basic realm=\"lab\", charset=\"UTF-8\"",
+        ];
+        assert_eq!(*challenges, expected);
+    }
+
+    #[tokio::test]
+    async fn credentials_go_no_further_and_all_else_does() {
+        let (_file, admission) = both();
+        let mut headers = headers(&[
+            ("authorization", ANN),
+            ("x-api-key", "KEY"),
+            ("x-api-keys", "3"),
+            ("cookie", "a=1; key=SECRET; b=\"2\""),
+            ("cookie", "key=SECRET"),
+            ("cookie", "c=3;  d"),
+        ]);
+        let mut query = Some("a=%31&key=SECRET&&%6b%65y=SECRET&b=2+".to_owned());
+        let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
+        permit.strip(&mut headers, &mut query);
+
+        let expected = self::headers(&[
+            ("x-api-keys", "3"),
+            ("cookie", "a=1; b=\"2\""),
+            ("cookie", "c=3;  d"),
+        ]);
+        assert_eq!(headers, expected);
+        assert_eq!(query.as_deref(), Some("a=%31&&b=2+"));
+    }
+
+    #[tokio::test]
+    async fn an_open_route_knows_nobody_and_takes_nothing() {
+        let admission = Admission::new(Vec::new());
+        let mut headers = headers(&[("authorization", ANN), ("cookie", "key=1")]);
+        let mut query = Some("key=1".to_owned());
+        let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
+        assert_eq!(permit.identity, None);
+        permit.strip(&mut headers, &mut query);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(query.as_deref(), Some("key=1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_does_not_move_is_no_verdict() {
+        let (_file, settings) = users();
+        let admission = Admission::new(vec![auth::without_threads("people", &settings)]);
+        let admitted = admit(&admission, &headers(&[("authorization", ANN)]), None).await;
+        let refusal = admitted.unwrap_err();
+        assert_eq!(refusal.label(), "auth_busy");
+        assert_eq!(
+            refusal,
+            Refusal::Busy {
+                retry_after: RETRY_AFTER
+            }
+        );
     }
 }

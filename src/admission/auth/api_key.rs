@@ -4,7 +4,7 @@
 //! all that are configured, in constant time, whether one fits or not.
 
 use super::source::Source;
-use super::{AuthError, Check};
+use super::{Check, MethodError};
 use crate::admission::Identity;
 use crate::config;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -27,18 +27,18 @@ struct Key {
 }
 
 impl ApiKeys {
-    pub(super) fn new(method: &str, settings: &config::ApiKeys) -> Result<Self, AuthError> {
+    pub(super) fn new(method: &str, settings: &config::ApiKeys) -> Result<Self, MethodError> {
         let key = |key: &config::ApiKey| match Identity::new(method, &key.name) {
             Some(identity) => Ok(Key {
                 identity,
                 sha256: key.sha256,
             }),
-            None => Err(AuthError::KeyName {
+            None => Err(MethodError::KeyName {
                 method: method.to_owned(),
             }),
         };
         let source = |source| {
-            Source::new(source).map_err(|source| AuthError::Header {
+            Source::new(source).map_err(|source| MethodError::Header {
                 method: method.to_owned(),
                 source,
             })

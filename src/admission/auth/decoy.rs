@@ -3,7 +3,7 @@
 //!
 //! Salt and digest are random; finding a password for one means finding it for a hash nobody made.
 
-use super::password::{Argon2Cost, Cost};
+use super::cost::{Argon2Cost, Cost};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -4,7 +4,8 @@
 //! A file is good as a whole or not at all: a line that cannot be used is an error with its number,
 //! not a user who is locked out without a word.
 
-use super::password::{Cost, PasswordHash, PasswordHashError, is_printable};
+use super::cost::{Cost, PasswordHashError};
+use super::password::{PasswordHash, is_printable};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};

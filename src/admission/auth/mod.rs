@@ -6,6 +6,7 @@
 mod api_key;
 mod basic;
 mod cookie;
+mod cost;
 mod decoy;
 mod htpasswd;
 mod password;
@@ -14,12 +15,13 @@ mod source;
 mod verified;
 mod verifier;
 
+pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
-pub use password::{HashPasswordError, PasswordHashError, hash_password};
+pub use password::{HashPasswordError, hash_password};
 pub(super) use source::Source;
 
 use super::Identity;
-use crate::config::{AuthKind, AuthMethod};
+use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
 use http::header::{HeaderMap, HeaderValue, InvalidHeaderName};
@@ -60,7 +62,7 @@ pub(super) enum Check {
 
 /// Why the methods could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthError {
+pub enum MethodError {
     /// The password file of a method cannot be used.
     #[error("auth method `{method}`")]
     PasswordFile {
@@ -96,7 +98,7 @@ pub enum AuthError {
 
 impl Methods {
     /// Reads password files and starts the threads that verify passwords, if any are needed; blocks.
-    pub fn build(settings: &[Arc<AuthMethod>]) -> Result<Self, AuthError> {
+    pub fn build(settings: &[Arc<AuthMethod>]) -> Result<Self, MethodError> {
         let mut verifier = None;
         let mut methods = BTreeMap::new();
         for one in settings {
@@ -112,8 +114,8 @@ impl Methods {
     }
 
     /// All of them, for those who follow their files.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Method>> {
-        self.0.values()
+    pub fn all(&self) -> Vec<Arc<Method>> {
+        self.0.values().cloned().collect()
     }
 }
 
@@ -121,25 +123,23 @@ impl Method {
     fn build(
         settings: &AuthMethod,
         verifier: &mut Option<Arc<Verifier>>,
-    ) -> Result<Self, AuthError> {
+    ) -> Result<Self, MethodError> {
         let name = settings.name.clone();
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
-            AuthKind::Basic(basic) => {
-                let loaded = Basic::load(basic, shared(verifier)?);
-                Kind::Basic(loaded.map_err(|source| AuthError::PasswordFile {
-                    method: name.clone(),
-                    source,
-                })?)
-            }
+            AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
         };
+        Self::new(name, kind)
+    }
+
+    fn new(name: String, kind: Kind) -> Result<Self, MethodError> {
         let challenge = match &kind {
             Kind::ApiKey(_) => format!("ApiKey realm={}", quoted(&name)),
             Kind::Basic(basic) => basic.challenge(),
         };
         let challenge = HeaderValue::from_bytes(challenge.as_bytes());
         Ok(Self {
-            challenge: challenge.map_err(|_| AuthError::Realm {
+            challenge: challenge.map_err(|_| MethodError::Realm {
                 method: name.clone(),
             })?,
             name,
@@ -197,12 +197,23 @@ impl Check {
     }
 }
 
+fn load(
+    method: &str,
+    settings: &config::Basic,
+    verifier: Arc<Verifier>,
+) -> Result<Basic, MethodError> {
+    Basic::load(settings, verifier).map_err(|source| MethodError::PasswordFile {
+        method: method.to_owned(),
+        source,
+    })
+}
+
 /// One pool of threads serves all methods with passwords.
-fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, AuthError> {
+fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodError> {
     if let Some(verifier) = verifier {
         return Ok(Arc::clone(verifier));
     }
-    let started = Arc::new(Verifier::start().map_err(AuthError::Threads)?);
+    let started = Arc::new(Verifier::start().map_err(MethodError::Threads)?);
     Ok(Arc::clone(verifier.insert(started)))
 }
 
@@ -212,10 +223,17 @@ fn quoted(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// A method whose passwords nobody verifies.
+#[cfg(test)]
+pub(super) fn without_threads(method: &str, settings: &config::Basic) -> Arc<Method> {
+    let verifier = Arc::new(Verifier::with_threads(0).unwrap());
+    let basic = load(method, settings, verifier).unwrap();
+    Arc::new(Method::new(method.to_owned(), Kind::Basic(basic)).unwrap())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     fn basic(path: std::path::PathBuf, realm: &str) -> Arc<AuthMethod> {
         Arc::new(AuthMethod {
@@ -231,7 +249,7 @@ mod tests {
     fn methods_are_built_by_name() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let methods = Methods::build(&[basic(file.path().to_owned(), "lab")]).unwrap();
-        assert_eq!(methods.iter().count(), 1);
+        assert_eq!(methods.all().len(), 1);
         assert_eq!(methods.named("devices").unwrap().name(), "devices");
         assert!(methods.named("people").is_none());
     }
@@ -241,11 +259,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = basic(folder.path().join("users"), "lab");
         let error = Methods::build(&[missing]).unwrap_err();
-        assert!(matches!(error, AuthError::PasswordFile { .. }), "{error}");
+        assert!(matches!(error, MethodError::PasswordFile { .. }), "{error}");
 
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Methods::build(&[basic(file.path().to_owned(), "a\nb")]).unwrap_err();
-        assert!(matches!(error, AuthError::Realm { .. }), "{error}");
+        assert!(matches!(error, MethodError::Realm { .. }), "{error}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Verifier {
         Self::with_threads((cores / 2).clamp(1, THREADS_MAX))
     }
 
-    fn with_threads(threads: usize) -> io::Result<Self> {
+    pub(super) fn with_threads(threads: usize) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(WAITING_MAX);
         let secret = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| io::Error::other("no randomness"))?;

@@ -10,6 +10,7 @@ const LISTENER = '[[listeners]]\nname = "public"\naddress = "127.0.0.1:0"\n';
 
 const running = new Set();
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 function binary() {
   const file = process.env.WSGATE_BIN;

@@ -71,9 +71,9 @@ export class End {
   }
 }
 
-/** A `ws` server on a free port (or the path `unix`) that echoes, unless told not to. */
+/** A `ws` server on a free port (or the path `unix`) that echoes, unless told not to; `respond` may answer handshakes itself. */
 export class Peer {
-  static async start({ tls, unix, echo = true, refuse, respond, ...options } = {}) {
+  static async start({ tls, unix, echo = true, respond, ...options } = {}) {
     const peer = new Peer();
     peer.server = tls ? https.createServer(tls) : http.createServer();
     peer.server.on('connection', socket => {
@@ -87,11 +87,12 @@ export class Peer {
       if (echo) socket.on('message', (data, binary) => socket.send(data, { binary }));
       peer.sessions.push(end);
     });
+    const accept = (request, socket, head) =>
+      ws.handleUpgrade(request, socket, head, ready => ws.emit('connection', ready, request));
     peer.server.on('upgrade', (request, socket, head) => {
       peer.requests.push(request);
-      if (respond) return respond(request, socket, head);
-      if (refuse) return socket.end(refuse);
-      ws.handleUpgrade(request, socket, head, ready => ws.emit('connection', ready, request));
+      if (respond) respond(request, socket, () => accept(request, socket, head));
+      else accept(request, socket, head);
     });
     peer.server.on('request', (request, response) => {
       peer.requests.push(request);
