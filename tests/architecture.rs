@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("lifecycle", &["config", "net", "relay", "telemetry", "gateway"]),
+    ("lifecycle", &["config", "net", "telemetry", "gateway"]),
     ("cli", &["config", "admission", "telemetry", "gateway", "lifecycle"]),
 ];
 

@@ -17,6 +17,7 @@ pub use listener::accept;
 pub use site::{AssembleError, Site};
 pub use worker::{Threads, Workers};
 
+use crate::relay::{CloseOrder, GatewayEnd};
 use crate::session::Registry;
 use crate::telemetry::AccessLog;
 use arc_swap::ArcSwap;
@@ -66,14 +67,16 @@ impl Gate {
         &self.workers
     }
 
-    /// From now on handshakes are answered 503. Live sessions are not touched.
-    pub fn start_draining(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
+    /// frame boundaries. Returns how many were live.
+    pub fn start_draining(&self) -> usize {
+        self.draining.store(true, Ordering::SeqCst);
+        self.registry.close_all(&going_away())
     }
 
     /// Whether [`Self::start_draining`] was called.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Ends when no client connection is left, in whatever state. To be waited for once accepting
@@ -82,4 +85,9 @@ impl Gate {
         // Each connection holds a permit to its very end, so all permits together are the proof.
         drop(self.connections.acquire_many(self.max_connections).await);
     }
+}
+
+/// RFC 6455 §7.4.1: 1001 is "a server going down".
+fn going_away() -> CloseOrder {
+    CloseOrder { code: 1001, reason: "the server is going away".into(), why: GatewayEnd::Drain }
 }

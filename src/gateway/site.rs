@@ -4,7 +4,7 @@ use crate::admission::{Admission, OriginRule, auth};
 use crate::config::{self, Compression, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::relay::Rules;
-use crate::route::{Conflict, Rewrite, Table};
+use crate::route::{Builder, Clash, Rewrite, Table};
 use crate::tls::{ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -86,14 +86,15 @@ pub enum AssembleError {
     /// A password file.
     #[error(transparent)]
     Auth(#[from] auth::AuthError),
-    /// Two routes that answer the same.
-    #[error("route `{route}`")]
+    /// Two routes that no handshake could tell apart.
+    #[error("route `{route}` and route `{earlier}` of the same host and path both serve {clash}")]
     Route {
         /// The later of the two.
         route: String,
+        /// The other.
+        earlier: String,
         /// What they have in common.
-        #[source]
-        cause: Conflict,
+        clash: Clash,
     },
     /// A header name or value that HTTP does not allow.
     #[error("route `{route}`: `{name}` is no header that can be set")]
@@ -116,16 +117,10 @@ impl Site {
     pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
         let methods = auth::Methods::build(&settings.auth)?;
         let pools = pools(settings)?;
-        let mut listeners =
-            settings.listeners.iter().map(entrance).collect::<Result<Vec<_>, _>>()?;
-        for route in &settings.routes {
-            let service = Arc::new(service(route, &methods, &pools)?);
-            for &index in &route.listeners {
-                add(&mut listeners[index].routes, route, &service)?;
-            }
-        }
+        let tables = tables(settings, &methods, &pools)?;
+        let listeners = settings.listeners.iter().zip(tables).map(entrance);
         Ok(Self {
-            listeners,
+            listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
             methods: methods.iter().cloned().collect(),
             reserved: reserved(settings),
@@ -166,11 +161,7 @@ impl Site {
     /// gateway is known by, so that a foreign name pointed at its address (DNS rebinding) is no
     /// origin of ours.
     pub(super) fn own_origin(&self, listener: &Entrance, target: &Target) -> Option<Origin> {
-        self.answers_for(listener, &target.host).then(|| Origin::Tuple {
-            scheme: listener.scheme,
-            host: target.host.clone(),
-            port: target.port.unwrap_or(listener.scheme.default_port()),
-        })
+        self.answers_for(listener, &target.host).then(|| target.origin(listener.scheme))
     }
 
     fn answers_for(&self, listener: &Entrance, host: &str) -> bool {
@@ -220,7 +211,9 @@ fn pools(settings: &Settings) -> Result<Pools, AssembleError> {
     settings.upstreams.iter().map(build).collect()
 }
 
-fn entrance(listener: &Listener) -> Result<Entrance, AssembleError> {
+fn entrance(
+    (listener, routes): (&Listener, Table<Arc<Service>>),
+) -> Result<Entrance, AssembleError> {
     let tls = listener.tls.as_ref().map(ServerTls::load).transpose();
     let tls =
         tls.map_err(|cause| AssembleError::Listener { listener: listener.name.clone(), cause })?;
@@ -233,20 +226,39 @@ fn entrance(listener: &Listener) -> Result<Entrance, AssembleError> {
             config::Scheme::Http => Scheme::Http,
             config::Scheme::Https => Scheme::Https,
         },
-        routes: Table::default(),
+        routes,
     })
 }
 
+/// A table for each listener.
+fn tables(
+    settings: &Settings,
+    methods: &auth::Methods,
+    pools: &Pools,
+) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
+    let mut builders: Vec<_> = settings.listeners.iter().map(|_| Table::builder()).collect();
+    for route in &settings.routes {
+        let service = Arc::new(service(route, methods, pools)?);
+        for &index in &route.listeners {
+            add(&mut builders[index], route, &service)?;
+        }
+    }
+    Ok(builders.into_iter().map(Builder::build).collect())
+}
+
 fn add(
-    table: &mut Table<Arc<Service>>,
+    table: &mut Builder<Arc<Service>>,
     route: &Route,
     service: &Arc<Service>,
 ) -> Result<(), AssembleError> {
     for host in &route.hosts {
         for path in &route.paths {
-            table
-                .add(host, path, &route.subprotocols, service.clone())
-                .map_err(|cause| AssembleError::Route { route: route.name.clone(), cause })?;
+            let added = table.add(host, path, &route.subprotocols, service.clone());
+            added.map_err(|conflict| AssembleError::Route {
+                route: route.name.clone(),
+                earlier: conflict.earlier.name.to_string(),
+                clash: conflict.clash,
+            })?;
         }
     }
     Ok(())
@@ -266,7 +278,10 @@ fn service(
         upstream: route.upstream.name.as_str().into(),
         admission: Admission::new(OriginRule::new(&route.origin), named),
         pool: pool.clone(),
-        rewrite: Rewrite::new(route.strip_prefix.clone(), route.add_prefix.clone()),
+        rewrite: Rewrite {
+            strip_prefix: route.strip_prefix.clone(),
+            add_prefix: route.add_prefix.clone(),
+        },
         subprotocols: route.subprotocols.clone(),
         compression: route.compression,
         identity_header,

@@ -1,6 +1,6 @@
 //! A handshake that was admitted: reach the upstream, answer the client, carry the session.
 
-use super::Gate;
+use super::{Gate, going_away};
 use super::connection::Exchange;
 use super::failure::Failure;
 use super::request::{Answer, Story};
@@ -77,7 +77,7 @@ fn upstream_ask(
     let Exchange { site, client, listener, .. } = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
-    let host = rules::host_and_port(target);
+    let host = target.authority();
     rules::remove_hop_by_hop(&mut headers);
     rules::remove_handshake(&mut headers);
     permit.strip(&mut headers, &mut query);
@@ -88,7 +88,7 @@ fn upstream_ask(
         client: *client,
         scheme: site.listener(*listener).scheme,
         host: host.clone(),
-        prefix: rewritten.prefix.map(ToOwned::to_owned),
+        prefix: rewritten.prefix,
         request_id: story.id.clone(),
     }
     .apply(&mut headers);
@@ -98,7 +98,7 @@ fn upstream_ask(
     upstream::Ask {
         path_and_query: match query {
             Some(query) => format!("{}?{query}", rewritten.path),
-            None => rewritten.path.into_owned(),
+            None => rewritten.path,
         },
         host,
         headers,
@@ -167,6 +167,10 @@ pub(super) async fn carry(
     gate.access_log.opened(&session, handshake_took);
     let control = session.control.clone();
     let registered = gate.registry.register(worker, session);
+    if gate.is_draining() {
+        // It may have missed the order that all others got.
+        control.close(going_away());
+    }
     let early = Early { from_client, from_upstream: opened.early };
     let negotiated = Negotiated { deflate: opened.deflate.is_some() };
     let rules = service.rules.clone();

@@ -1,7 +1,6 @@
 //! Ending gently: no new clients, a Close for each session, and a time by which all is over.
 
 use super::Gateway;
-use crate::relay::{CloseOrder, GatewayEnd};
 use tokio::time::timeout;
 use tracing::info;
 
@@ -19,17 +18,11 @@ impl Gateway {
     /// 1001 at a frame boundary, and waits for them within `drain_timeout`. What is left then is
     /// cut. Cancelling it (a second signal) cuts at once.
     pub async fn drain(mut self) -> Drained {
-        self.gate.start_draining();
         self.accepting.shutdown().await;
-        let sessions = self.gate.registry().close_all(&going_away());
+        let sessions = self.gate.start_draining();
         info!(sessions, timeout = ?self.drain_timeout, "draining");
         let in_time = timeout(self.drain_timeout, self.gate.emptied()).await.is_ok();
         let cut = if in_time { 0 } else { self.gate.registry().len() };
         Drained { sessions, cut }
     }
-}
-
-/// RFC 6455 §7.4.1: 1001 is "a server going down".
-pub(super) fn going_away() -> CloseOrder {
-    CloseOrder { code: 1001, reason: "the server is going away".into(), why: GatewayEnd::Drain }
 }
