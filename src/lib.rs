@@ -4,6 +4,8 @@
 //! (`tests/architecture.rs` holds it).
 
 pub mod config;
+pub mod http;
 pub mod net;
 
 pub mod follow;
+pub mod route;
