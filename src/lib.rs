@@ -4,8 +4,13 @@
 //! (`tests/architecture.rs` holds it).
 
 pub mod config;
+pub mod frame;
 pub mod http;
 pub mod net;
 
 pub mod follow;
 pub mod route;
+pub mod tls;
+
+pub mod admission;
+pub mod relay;
