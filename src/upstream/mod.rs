@@ -19,6 +19,7 @@ mod open;
 mod pool;
 mod resolve;
 mod retry;
+mod roster;
 
 pub use ask::Ask;
 pub use endpoint::Lease;

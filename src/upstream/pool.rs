@@ -1,7 +1,6 @@
 //! The endpoints of one upstream, as they are now, and opening a leg to one of them.
 
 use super::ask::Ask;
-use super::balance::{Balancer, Share};
 use super::dial::{Patience, dial};
 use super::endpoint::{Endpoint, Lease};
 use super::entry::Entry;
@@ -9,6 +8,7 @@ use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
 use super::open::{Answer, Opened, open};
 use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
+use super::roster::Roster;
 use crate::config::{HostHeader, Upstream};
 use crate::net::Stream;
 use crate::tls::ClientTls;
@@ -26,13 +26,6 @@ pub struct Pool {
     roster: ArcSwap<Roster>,
     /// Held while a roster is made from the one before it.
     renewing: Mutex<()>,
-}
-
-/// Who takes new sessions.
-#[derive(Debug)]
-pub(super) struct Roster {
-    endpoints: Vec<Arc<Endpoint>>,
-    balancer: Balancer,
 }
 
 impl Pool {
@@ -58,10 +51,7 @@ impl Pool {
                 upstream: settings.name.clone(),
                 source,
             })?;
-        let roster = Roster {
-            endpoints: Vec::new(),
-            balancer: Balancer::new(settings.balance),
-        };
+        let roster = Roster::new(Vec::new(), settings.balance);
         let pool = Self {
             settings,
             tls,
@@ -82,12 +72,12 @@ impl Pool {
     /// Handshakes and sessions on the endpoints that take new ones.
     pub fn sessions(&self) -> u32 {
         let roster = self.roster.load();
-        roster.endpoints.iter().map(|one| one.sessions()).sum()
+        roster.endpoints().iter().map(|one| one.sessions()).sum()
     }
 
     /// How many take new sessions.
     pub fn endpoints(&self) -> usize {
-        self.roster.load().endpoints.len()
+        self.roster.load().endpoints().len()
     }
 
     /// Opens a leg for one client. Ends within `open_timeout` whatever happens. Dropping the future
@@ -169,7 +159,7 @@ impl Pool {
     async fn resolve_first(&self, until: Instant) -> Result<Option<ResolveError>, OpenError> {
         let mut failure = None;
         for name in self.names() {
-            if !self.roster.load().endpoints.is_empty() {
+            if !self.roster.load().endpoints().is_empty() {
                 break;
             }
             match timeout_at(until, name.first()).await {
@@ -200,38 +190,14 @@ impl Pool {
             .iter()
             .enumerate()
             .flat_map(|(index, entry)| {
-                entry.endpoints(index, self.settings.resolve, &before.endpoints)
+                entry.endpoints(index, self.settings.resolve, before.endpoints())
             })
             .collect();
-        let is_same = endpoints.len() == before.endpoints.len()
-            && endpoints
-                .iter()
-                .zip(&before.endpoints)
-                .all(|(now, then)| Arc::ptr_eq(now, then));
-        if !is_same {
-            self.roster.store(Arc::new(Roster {
-                endpoints,
-                balancer: Balancer::new(self.settings.balance),
-            }));
+        let now = Roster::new(endpoints, self.settings.balance);
+        // Taking turns goes on where it was, unless somebody came or went.
+        if !now.is_same(&before) {
+            self.roster.store(Arc::new(now));
         }
-    }
-}
-
-impl Roster {
-    /// A place on the endpoint whose turn it is among those that are `usable`.
-    pub(super) fn lease(&self, usable: impl Fn(&Arc<Endpoint>) -> bool) -> Option<Lease> {
-        let index = self.balancer.choose(&self.endpoints, usable)?;
-        self.endpoints.get(index).map(Endpoint::lease)
-    }
-}
-
-impl Share for Arc<Endpoint> {
-    fn weight(&self) -> u32 {
-        self.weight
-    }
-
-    fn load(&self) -> u32 {
-        self.sessions()
     }
 }
 

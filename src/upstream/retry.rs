@@ -1,7 +1,7 @@
 //! Which endpoint is asked next: one that was not asked yet, and only so many.
 
 use super::endpoint::{Endpoint, Lease};
-use super::pool::Roster;
+use super::roster::Roster;
 use std::sync::Arc;
 
 /// The attempts of one open.

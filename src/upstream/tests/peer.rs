@@ -34,6 +34,8 @@ pub(super) enum Behaviour {
     ClosesAfterInterim,
     HugeHead,
     SpeaksAnotherProtocol,
+    /// Answers whatever comes first, a ClientHello too.
+    RefusesUnheard,
     ResetsAfter101,
     /// Answers with these bytes and closes.
     Says(&'static str),
@@ -99,6 +101,9 @@ async fn serve(
     if behaviour == Behaviour::AcceptsAndStaysSilent {
         let_time_pass(Duration::from_secs(11)).await;
         return std::future::pending().await;
+    }
+    if behaviour == Behaviour::RefusesUnheard {
+        return say(&mut socket, "HTTP/1.1 400 Bad Request\r\n\r\n").await;
     }
     let request = read_head(&mut socket).await;
     asked.lock().unwrap().push(request.clone());
@@ -182,7 +187,7 @@ where
         }
         ResetsBeforeAnswer => socket.reset(),
         Says(bytes) | SaysAndStays(bytes) => say(socket, bytes).await,
-        ClosesBeforeAnswer | AcceptsAndStaysSilent => {}
+        ClosesBeforeAnswer | AcceptsAndStaysSilent | RefusesUnheard => {}
     }
     if stays && !matches!(behaviour, ResetsAfter101 | ResetsBeforeAnswer) {
         // Until the other side has gone.
