@@ -14,3 +14,4 @@ pub mod tls;
 
 pub mod admission;
 pub mod relay;
+pub mod upstream;
