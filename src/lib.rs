@@ -5,9 +5,11 @@
 
 pub mod config;
 pub mod frame;
+pub mod http;
 pub mod net;
 
 pub mod follow;
+pub mod route;
 pub mod tls;
 
 pub mod admission;
