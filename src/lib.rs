@@ -4,6 +4,11 @@
 //! (`tests/architecture.rs` holds it).
 
 pub mod config;
+pub mod frame;
 pub mod net;
 
 pub mod follow;
+pub mod tls;
+
+pub mod admission;
+pub mod relay;
