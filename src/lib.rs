@@ -15,3 +15,11 @@ pub mod tls;
 pub mod admission;
 pub mod relay;
 pub mod upstream;
+
+pub mod session;
+
+pub mod telemetry;
+
+pub mod gateway;
+
+pub mod lifecycle;

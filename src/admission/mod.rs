@@ -5,9 +5,12 @@
 
 pub mod auth;
 mod identity;
+mod origin;
 
 pub use identity::Identity;
+pub use origin::{OriginRefusal, OriginRule};
 
+use crate::http::Origin;
 use auth::{Check, Method, Source};
 use http::header::{HeaderMap, HeaderValue};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// The checks of one route.
 #[derive(Debug)]
 pub struct Admission {
+    origin: OriginRule,
     /// Cheap ones first.
     methods: Vec<Arc<Method>>,
     challenges: Arc<[HeaderValue]>,
@@ -33,6 +37,9 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
+    /// The origin that the request was sent to; `None` where its host is not one that the gateway
+    /// answers for.
+    pub own_origin: Option<Origin>,
 }
 
 /// The handshake may enter.
@@ -46,6 +53,9 @@ pub struct Permit {
 /// The handshake may not enter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// A page of another site, or one that cannot be told.
+    #[error(transparent)]
+    Origin(#[from] OriginRefusal),
     /// No credential, or none that is good.
     #[error("{}", if *.had_credential { "the credential is not good" } else { "there is no credential" })]
     Unauthenticated {
@@ -64,9 +74,10 @@ pub enum Refusal {
 
 impl Admission {
     /// With no methods the route is open.
-    pub fn new(mut methods: Vec<Arc<Method>>) -> Self {
+    pub fn new(origin: OriginRule, mut methods: Vec<Arc<Method>>) -> Self {
         methods.sort_by_key(|method| method.is_dear());
         Self {
+            origin,
             challenges: methods.iter().map(|one| one.challenge().clone()).collect(),
             spent: methods.iter().flat_map(|one| one.sources()).collect(),
             methods,
@@ -75,6 +86,8 @@ impl Admission {
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+        let origin = Origin::of(ask.headers);
+        self.origin.check(origin, ask.own_origin.as_ref(), ask.headers)?;
         let identity = self.authenticate(ask).await?;
         Ok(Permit {
             identity,
@@ -129,6 +142,7 @@ impl Refusal {
             } => "bad_credential",
             Self::Unauthenticated { .. } => "no_credential",
             Self::Busy { .. } => "auth_busy",
+            Self::Origin(refusal) => refusal.label(),
         }
     }
 }

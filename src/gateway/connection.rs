@@ -1,6 +1,5 @@
 //! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
 
-use super::failure::Failure;
 use super::guard::Guarded;
 use super::tunnel::Tunnel;
 use super::worker::Place;
@@ -161,6 +160,6 @@ impl Service<Request<Incoming>> for Requests {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = self.0.clone();
-        Box::pin(async move { Ok(request::serve(&exchange, request).await) })
+        Box::pin(async move { Ok(request::serve(&exchange, request).await.map(Full::new)) })
     }
 }

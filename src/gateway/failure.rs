@@ -7,7 +7,6 @@ use crate::upstream::{OpenError, Refused, Side};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
@@ -52,12 +51,12 @@ const VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 impl Failure {
     /// What the client gets: the upstream's own refusal as it is, else a status, a short text that
     /// gives nothing away about what stands behind the gateway, and the request id.
-    pub(super) fn answer(self, request_id: &str) -> Response<Full<Bytes>> {
+    pub(super) fn answer(self, request_id: &str) -> Response<Bytes> {
+        if let Self::Upstream(OpenError::Refused(refused)) = self {
+            return passed_on(*refused);
+        }
         let status = self.status();
-        let mut answer = match self {
-            Self::Upstream(OpenError::Refused(refused)) => return passed_on(*refused),
-            _ => refusal(status, &self.text(), request_id),
-        };
+        let mut answer = refusal(status, &self.text(), request_id);
         let headers = answer.headers_mut();
         match self {
             Self::Handshake(HandshakeError::Version) => {
@@ -167,8 +166,8 @@ fn upstream_status(error: &OpenError) -> StatusCode {
 
 /// The upstream's own answer. The connection ends with it: what a client sent behind a handshake
 /// that was refused is never read as anything.
-fn passed_on(refused: Refused) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(refused.body));
+fn passed_on(refused: Refused) -> Response<Bytes> {
+    let mut answer = Response::new(refused.body);
     *answer.status_mut() = refused.status;
     *answer.headers_mut() = refused.headers;
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

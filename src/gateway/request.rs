@@ -5,21 +5,19 @@ use super::failure::Failure;
 use super::site::Service;
 use super::tunnel;
 use crate::admission;
-use crate::http::{Ask, Handshake, Target};
-use crate::route::NoRoute;
+use crate::http::{Ask, Handshake, Target, request_id, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What is answered. Requests have no use for a streamed body here: a handshake has none, and
 /// refusals are short.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Bytes>;
 
 /// What is known of a request so far; a refusal is logged with as much of it as there is.
 pub(super) struct Story<'a> {
@@ -36,26 +34,19 @@ pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> An
     let (mut parts, _) = request.into_parts();
     match story.decide(&mut parts).await {
         Ok(answer) => answer,
-        Err(failure) => {
-            let answer = failure.answer(&story.id);
-            story.refused(&failure, answer.status().as_u16());
-            answer
-        }
+        Err(failure) => story.refuse(failure),
     }
 }
 
 /// The bytes that answer a head which never became a request.
-pub(super) fn refuse_head(exchange: &Exchange, failure: Failure) -> Vec<u8> {
-    let story = Story::begin(exchange);
-    let answer = failure.answer(&story.id);
-    story.refused(&failure, answer.status().as_u16());
-    crate::http::reply::to_bytes(answer)
+pub(super) fn refuse_head(exchange: &Exchange, failure: Failure) -> Bytes {
+    to_bytes(Story::begin(exchange).refuse(failure))
 }
 
 impl<'a> Story<'a> {
     fn begin(exchange: &'a Exchange) -> Self {
         let started = Instant::now();
-        Self { exchange, id: crate::http::request_id(), started, target: None, service: None }
+        Self { exchange, id: request_id(), started, target: None, service: None }
     }
 
     async fn decide(&mut self, parts: &mut Parts) -> Result<Answer, Failure> {
@@ -114,7 +105,8 @@ impl<'a> Story<'a> {
         Ok(builtin::page())
     }
 
-    fn refused(&self, failure: &Failure, status: u16) {
+    /// Logs a failure and says what is answered.
+    fn refuse(&self, failure: Failure) -> Answer {
         let exchange = self.exchange;
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
@@ -123,10 +115,11 @@ impl<'a> Story<'a> {
             host: self.target.as_ref().map(|target| target.host.as_str()),
             path: self.target.as_ref().map(|target| target.path.as_str()),
             route: self.service.as_ref().map(|service| &*service.name),
-            status,
+            status: failure.status().as_u16(),
             reason: failure.label(),
             detail: &failure.detail(),
             took: self.started.elapsed(),
         });
+        failure.answer(&self.id)
     }
 }

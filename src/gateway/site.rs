@@ -85,7 +85,7 @@ pub enum AssembleError {
     },
     /// A password file.
     #[error(transparent)]
-    Auth(#[from] auth::AuthError),
+    Auth(#[from] auth::MethodError),
     /// Two routes that no handshake could tell apart.
     #[error("route `{route}` and route `{earlier}` of the same host and path both serve {clash}")]
     Route {
@@ -122,7 +122,7 @@ impl Site {
         Ok(Self {
             listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
-            methods: methods.iter().cloned().collect(),
+            methods: methods.all(),
             reserved: reserved(settings),
             named_hosts: settings.routes.iter().flat_map(|route| route.hosts.clone()).collect(),
         })
@@ -305,15 +305,19 @@ fn rules(route: &Route) -> Rules {
 }
 
 fn edits(route: &Route, edits: &config::HeaderEdits) -> Result<Edits, AssembleError> {
+    let invalid = |name: &String| AssembleError::Header {
+        route: route.name.clone(),
+        name: name.clone(),
+    };
     let set = edits.set.iter().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).map_err(|_| AssembleError::Header {
-            route: route.name.clone(),
-            name: name.clone(),
-        })?;
-        Ok((header(route, name)?, value))
+        let value = HeaderValue::from_str(value).map_err(|_| invalid(name))?;
+        header(route, name).map(|name| (name, value))
     });
     let remove = edits.remove.iter().map(|name| header(route, name));
-    Ok(Edits { set: set.collect::<Result<_, _>>()?, remove: remove.collect::<Result<_, _>>()? })
+    Ok(Edits {
+        set: set.collect::<Result<_, _>>()?,
+        remove: remove.collect::<Result<_, _>>()?,
+    })
 }
 
 fn header(route: &Route, name: &str) -> Result<HeaderName, AssembleError> {

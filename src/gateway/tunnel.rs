@@ -19,7 +19,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -132,7 +131,7 @@ impl Service {
 
 /// The 101. RFC 6455 §4.2.2.
 fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Opened) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     *headers = std::mem::take(&mut opened.headers);

@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 /// The client's side of a request, as the gateway knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
-    /// Address of the client.
-    pub client: IpAddr,
+    /// Address of the client; `None` on a unix socket.
+    pub client: Option<IpAddr>,
     /// How the client reached the gateway.
     pub scheme: Scheme,
     /// `Host` as the client wrote it, with its port.
@@ -29,12 +29,14 @@ impl Forwarded {
     /// Puts the gateway's word in the place of the client's.
     pub fn apply(&self, headers: &mut HeaderMap) {
         remove_claims(headers);
-        // An IPv6 client that came over an IPv4 socket is an IPv4 client.
-        let client = self.client.to_canonical().to_string();
-        set(headers, X_FORWARDED_FOR, &client);
+        if let Some(client) = self.client {
+            // An IPv6 client that came over an IPv4 socket is an IPv4 client.
+            let client = client.to_canonical().to_string();
+            set(headers, X_FORWARDED_FOR, &client);
+            set(headers, X_REAL_IP, &client);
+        }
         set(headers, X_FORWARDED_PROTO, self.scheme.as_str());
         set(headers, X_FORWARDED_HOST, &self.host);
-        set(headers, X_REAL_IP, &client);
         set(headers, X_REQUEST_ID, &self.request_id);
         if let Some(prefix) = &self.prefix {
             set(headers, X_FORWARDED_PREFIX, prefix);

@@ -16,6 +16,7 @@ mod negotiation;
 mod origin;
 mod path;
 mod reply;
+mod request_id;
 mod target;
 mod token;
 
@@ -32,5 +33,6 @@ pub use negotiation::{
 };
 pub use origin::{Origin, OriginError, Scheme};
 pub use path::PathError;
-pub use reply::refusal;
+pub use reply::{refusal, to_bytes};
+pub use request_id::request_id;
 pub use target::{Target, TargetError};

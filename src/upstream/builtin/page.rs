@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
-use http_body_util::Full;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -22,8 +21,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// What a plain GET on a route of `builtin:echo` gets.
-pub fn page() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
+pub fn page() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(PAGE.as_bytes()));
     for (name, value) in HEADERS {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
@@ -34,17 +33,15 @@ pub fn page() -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt;
 
-    #[tokio::test]
-    async fn the_page_is_html_that_may_open_websockets() {
+    #[test]
+    fn the_page_is_html_that_may_open_websockets() {
         let response = page();
         let headers = response.headers();
         assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.contains("connect-src 'self' ws: wss:"));
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let page = String::from_utf8(body.to_vec()).unwrap();
+        let page = std::str::from_utf8(response.body()).unwrap();
         assert!(page.starts_with("<!doctype html>"));
         assert!(page.contains("new WebSocket("));
     }
