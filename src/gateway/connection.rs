@@ -1,5 +1,6 @@
 //! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
 
+use super::failure::Failure;
 use super::guard::Guarded;
 use super::tunnel::Tunnel;
 use super::worker::Place;
@@ -101,7 +102,8 @@ async fn speak_http(
     exchange: &Arc<Exchange>,
 ) -> Option<(Stream, Bytes, Box<Tunnel>)> {
     let listener = exchange.site.listener(exchange.listener);
-    let guarded = Guarded::new(stream, listener.max_header_size, deadline, listener.head_timeout);
+    let guarded = Guarded::new(stream, listener.max_header_size)
+        .with_deadline(deadline, listener.head_timeout);
     let mut http = http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
@@ -126,8 +128,11 @@ async fn speak_http(
 }
 
 /// Tells a client whose head was refused below hyper why, and closes without a reset.
-async fn last_words(mut guarded: Guarded<Stream>, exchange: &Exchange) {
-    let verdict = guarded.take_verdict();
+async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
+    // A client that never sent a byte is not owed a word.
+    let is_too_slow = guarded.is_overdue() && guarded.is_within_head();
+    let too_slow = is_too_slow.then_some(Failure::HeadTooSlow);
+    let verdict = guarded.verdict().map(Failure::Head).or(too_slow);
     let (mut stream, _) = guarded.into_inner();
     let goodbye = async {
         if let Some(verdict) = verdict {

@@ -107,7 +107,7 @@ pub enum AssembleError {
 }
 
 /// A task that never ends by itself.
-pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Site {
     /// Builds everything, or says what in the named files is not usable.
@@ -138,7 +138,7 @@ impl Site {
     }
 
     /// The work that goes on behind the handshakes: names resolved again, files followed.
-    pub fn background(self: &Arc<Self>) -> Vec<Background> {
+    pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
         for pool in self.pools.iter().cloned() {
             work.push(Box::pin(async move { pool.maintain().await }));
