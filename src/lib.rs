@@ -5,8 +5,13 @@
 
 pub mod config;
 pub mod frame;
+pub mod http;
 pub mod net;
 
 pub mod follow;
+pub mod route;
+pub mod tls;
 
+pub mod admission;
 pub mod relay;
+pub mod upstream;
