@@ -8,7 +8,11 @@ const KEY: &str = "a-key-of-the-robot";
 
 fn gateway(url: &str, sources: &str) -> Gateway {
     let sum = digest(&SHA256, KEY.as_bytes());
-    let hex: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = sum
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Gateway::start(&format!(
         "{LISTENER}
         [auth.robots]
@@ -30,8 +34,14 @@ async fn a_key_enters_by_any_configured_source() {
     for (what, ask) in [
         ("header", Handshake::new("/room?a=b").with("x-api-key", KEY)),
         ("query", Handshake::new(&format!("/room?a=b&api_key={KEY}"))),
-        ("query, first", Handshake::new(&format!("/room?api_key={KEY}&a=b"))),
-        ("cookie", Handshake::new("/room?a=b").with("Cookie", &format!("x=y; key={KEY}; z=w"))),
+        (
+            "query, first",
+            Handshake::new(&format!("/room?api_key={KEY}&a=b")),
+        ),
+        (
+            "cookie",
+            Handshake::new("/room?a=b").with("Cookie", &format!("x=y; key={KEY}; z=w")),
+        ),
     ] {
         let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
         assert_eq!(server.asked("X-Robot"), Some("robots:ci"), "{what}");
@@ -53,7 +63,10 @@ async fn what_is_not_the_key_passes() {
         .with("Cookie", "key=other");
     let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
     assert_eq!(server.asked_line(), "GET /?api_key=other&token=1 HTTP/1.1");
-    assert_eq!(server.asked("Authorization"), Some("Bearer for-the-upstream"));
+    assert_eq!(
+        server.asked("Authorization"),
+        Some("Bearer for-the-upstream")
+    );
     assert_eq!(server.asked("Cookie"), Some("key=other"));
 }
 
@@ -73,14 +86,26 @@ async fn wrong_keys_get_401_and_no_upstream() {
     for (what, ask) in [
         ("none", Handshake::new("/")),
         ("empty", Handshake::new("/").with("X-API-Key", "")),
-        ("wrong", Handshake::new("/").with("X-API-Key", "a-key-of-the-robos")),
-        ("longer", Handshake::new("/").with("X-API-Key", &format!("{KEY}x"))),
-        ("in a cookie", Handshake::new("/").with("Cookie", &format!("api_key={KEY}"))),
+        (
+            "wrong",
+            Handshake::new("/").with("X-API-Key", "a-key-of-the-robos"),
+        ),
+        (
+            "longer",
+            Handshake::new("/").with("X-API-Key", &format!("{KEY}x")),
+        ),
+        (
+            "in a cookie",
+            Handshake::new("/").with("Cookie", &format!("api_key={KEY}")),
+        ),
         ("its name in the query", Handshake::new("/?api_key")),
     ] {
         let (_, answer) = gateway.ask(&ask).await;
         assert_eq!(answer.status, 401, "{what}: {answer:?}");
-        assert!(answer.header("WWW-Authenticate").is_some(), "{what}: {answer:?}");
+        assert!(
+            answer.header("WWW-Authenticate").is_some(),
+            "{what}: {answer:?}"
+        );
     }
     upstream.was_left_alone().await;
 }
@@ -112,7 +137,10 @@ async fn any_one_method_admits() {
     let ask = Handshake::new("/");
     let people = ask.clone().with("Authorization", "Basic YWxpY2U6c2VjcmV0");
     assert_eq!(gateway.status(&people).await, 101);
-    assert_eq!(gateway.status(&ask.clone().with("X-API-Key", KEY)).await, 101);
+    assert_eq!(
+        gateway.status(&ask.clone().with("X-API-Key", KEY)).await,
+        101
+    );
     let (_, answer) = gateway.ask(&ask).await;
     assert_eq!(answer.status, 401);
     assert_eq!(answer.all("WWW-Authenticate").count(), 2, "{answer:?}");

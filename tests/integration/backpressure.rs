@@ -34,7 +34,9 @@ async fn a_client_that_does_not_read_stops_its_upstream_alone() {
     let upstream = Upstream::bind_narrow().await;
     let gateway = Gateway::before(upstream.url());
     let mut client = gateway.connect_narrow().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let mut server = upstream.serve().await;
     assert_eq!(client.answer().await.status, 101);
     let (other_client, other_server) = session(&gateway, &upstream).await;
@@ -77,7 +79,9 @@ async fn a_frame_of_64_mib_passes_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let program = program(&upstream, folder.path()).await;
     let mut client = program.connect().await;
-    client.send(Handshake::new("/").bytes(&program.address)).await;
+    client
+        .send(Handshake::new("/").bytes(&program.address))
+        .await;
     let mut server = upstream.serve().await;
     assert_eq!(client.answer().await.status, 101);
 
@@ -99,7 +103,9 @@ async fn promises_of_long_frames_cost_nothing() {
     let mut held = Vec::new();
     for _ in 0..50 {
         let mut client = program.connect().await;
-        client.send(Handshake::new("/").bytes(&program.address)).await;
+        client
+            .send(Handshake::new("/").bytes(&program.address))
+            .await;
         let mut server = upstream.serve().await;
         assert_eq!(client.answer().await.status, 101);
         let head = Frame::binary("").masked().head(Length::Eight, 64 << 20);

@@ -41,12 +41,20 @@ fn gateway(url: &str, htpasswd: &str) -> Gateway {
 #[tokio::test]
 async fn the_right_password_enters_and_is_not_passed_on() {
     let upstream = Upstream::bind().await;
-    let gateway = gateway(&upstream.url(), &format!("alice:{}\n", bcrypt("wonder:land")));
+    let gateway = gateway(
+        &upstream.url(),
+        &format!("alice:{}\n", bcrypt("wonder:land")),
+    );
     let ask = with_credential(b"alice:wonder:land").with("X-Auth-Identity", "devices:root");
     let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
     assert_eq!(server.asked("Authorization"), None);
     assert_eq!(server.asked("X-Auth-Identity"), Some("devices:alice"));
-    assert_eq!(server.request.matches("-Identity").count(), 1, "{}", server.request);
+    assert_eq!(
+        server.request.matches("-Identity").count(),
+        1,
+        "{}",
+        server.request
+    );
 }
 
 #[tokio::test]
@@ -68,16 +76,28 @@ async fn without_the_right_password_there_is_a_challenge_and_no_upstream() {
         ("not base64", ask.clone().with("Authorization", "Basic %%%")),
         ("not UTF-8", with_credential(b"alice:\xff\xfe")),
         ("a bare scheme", ask.clone().with("Authorization", "Basic")),
-        ("another scheme", ask.clone().with("Authorization", "Bearer alice:secret")),
-        ("two of them", with_credential(b"alice:secret").with("Authorization", "Basic eDp5")),
+        (
+            "another scheme",
+            ask.clone().with("Authorization", "Bearer alice:secret"),
+        ),
+        (
+            "two of them",
+            with_credential(b"alice:secret").with("Authorization", "Basic eDp5"),
+        ),
     ] {
         let (_, answer) = gateway.ask(&handshake).await;
         assert!([400, 401].contains(&answer.status), "{what}: {answer:?}");
         if answer.status == 401 {
             let challenge = answer.header("WWW-Authenticate").unwrap();
-            assert!(challenge.starts_with("Basic realm=\"the devices\""), "{what}: {challenge}");
+            assert!(
+                challenge.starts_with("Basic realm=\"the devices\""),
+                "{what}: {challenge}"
+            );
         }
-        assert!(!answer.body.contains("secret") && !answer.body.contains("alice"), "{answer:?}");
+        assert!(
+            !answer.body.contains("secret") && !answer.body.contains("alice"),
+            "{answer:?}"
+        );
     }
     assert_eq!(gateway.status(&ask).await, 401);
     upstream.was_left_alone().await;
@@ -92,8 +112,16 @@ async fn a_browser_that_comes_without_and_repeats_with_a_password_enters() {
     first.finish().await;
     first.ended().await;
     assert_eq!(gateway.status(&with_credential(b"alice:secret")).await, 101);
-    assert_eq!(gateway.status(&with_credential(b"alice:secret")).await, 101, "from the cache");
-    assert_eq!(gateway.status(&with_credential(b"alice:secre")).await, 401, "beside the cache");
+    assert_eq!(
+        gateway.status(&with_credential(b"alice:secret")).await,
+        101,
+        "from the cache"
+    );
+    assert_eq!(
+        gateway.status(&with_credential(b"alice:secre")).await,
+        401,
+        "beside the cache"
+    );
 }
 
 #[tokio::test]
@@ -110,17 +138,36 @@ async fn the_scheme_is_compared_without_case() {
 #[tokio::test]
 async fn every_kind_of_line_is_understood() {
     let folder = TempDir::new().unwrap();
-    let made = program::finish(&["hash-password", "carol"], folder.path(), "argon password\n").await;
+    let made = program::finish(
+        &["hash-password", "carol"],
+        folder.path(),
+        "argon password\n",
+    )
+    .await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let echo = peer::echo().await;
     let old_bcrypt = bcrypt("secret").replacen("$2b$", "$2y$", 1);
     let users = format!("alice:{old_bcrypt}\nbob:{SHA512}\n{}", made.out);
     let gateway = gateway(&echo.url(), &users);
     for credential in ["alice:secret", "bob:Hello world!", "carol:argon password"] {
-        assert_eq!(gateway.status(&with_credential(credential.as_bytes())).await, 101, "{credential}");
+        assert_eq!(
+            gateway
+                .status(&with_credential(credential.as_bytes()))
+                .await,
+            101,
+            "{credential}"
+        );
     }
-    assert_eq!(gateway.status(&with_credential(b"bob:Hello world")).await, 401);
-    assert_eq!(gateway.status(&with_credential(b"carol:Argon password")).await, 401);
+    assert_eq!(
+        gateway.status(&with_credential(b"bob:Hello world")).await,
+        401
+    );
+    assert_eq!(
+        gateway
+            .status(&with_credential(b"carol:Argon password"))
+            .await,
+        401
+    );
 }
 
 #[tokio::test]
@@ -140,8 +187,15 @@ async fn a_changed_file_is_followed() {
 
     let users = gateway.folder().join("users");
     std::fs::write(&users, format!("alice:{}\n", bcrypt("new"))).unwrap();
-    within("the new password", async { while gateway.status(&new).await != 101 {} }).await;
-    assert_eq!(gateway.status(&old).await, 401, "a verified password is forgotten with its file");
+    within("the new password", async {
+        while gateway.status(&new).await != 101 {}
+    })
+    .await;
+    assert_eq!(
+        gateway.status(&old).await,
+        401,
+        "a verified password is forgotten with its file"
+    );
 
     // A file that cannot be read changes nothing.
     std::fs::remove_file(&users).unwrap();

@@ -34,18 +34,31 @@ async fn silent_legs_are_pinged_and_their_pongs_swallowed() {
     let (_gateway, mut client, mut server) = pair(BUSY).await;
     for _ in 0..3 {
         let to_client = client.frame().await;
-        assert_eq!((to_client.opcode, to_client.payload.len()), (PING, 8), "{to_client:?}");
+        assert_eq!(
+            (to_client.opcode, to_client.payload.len()),
+            (PING, 8),
+            "{to_client:?}"
+        );
         assert_eq!(to_client.mask, None);
-        client.send_frame(&Frame::pong(&to_client.payload).masked()).await;
+        client
+            .send_frame(&Frame::pong(&to_client.payload).masked())
+            .await;
 
         let to_upstream = server.frame().await;
-        assert_eq!((to_upstream.opcode, to_upstream.payload.len()), (PING, 8), "{to_upstream:?}");
+        assert_eq!(
+            (to_upstream.opcode, to_upstream.payload.len()),
+            (PING, 8),
+            "{to_upstream:?}"
+        );
         assert!(to_upstream.mask.is_some());
         server.send_frame(&Frame::pong(&to_upstream.payload)).await;
     }
     // Had a pong passed, it would come before this.
     client.send_frame(&Frame::text("there").masked()).await;
-    assert_eq!(server.frame_but_pings().await.unmasked(), Frame::text("there"));
+    assert_eq!(
+        server.frame_but_pings().await.unmasked(),
+        Frame::text("there")
+    );
     server.send_frame(&Frame::text("back")).await;
     assert_eq!(client.frame_but_pings().await, Frame::text("back"));
 }
@@ -56,7 +69,9 @@ async fn the_gateways_pings_and_masks_cannot_be_guessed() {
     let (mut payloads, mut masks) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let ping = client.frame().await;
-        client.send_frame(&Frame::pong(&ping.payload).masked()).await;
+        client
+            .send_frame(&Frame::pong(&ping.payload).masked())
+            .await;
         payloads.push(ping.payload);
         let ping = server.frame().await;
         server.send_frame(&Frame::pong(&ping.payload)).await;
@@ -78,7 +93,9 @@ async fn a_pong_that_answers_somebody_elses_ping_passes() {
     assert_eq!(ping.opcode, PING);
     // Unasked, and of the same length as the gateway's.
     client.send_frame(&Frame::pong("somebody").masked()).await;
-    client.send_frame(&Frame::pong(&ping.payload).masked()).await;
+    client
+        .send_frame(&Frame::pong(&ping.payload).masked())
+        .await;
     client.send_frame(&Frame::pong("").masked()).await;
     let first = server.frame_but_pings().await.unmasked();
     let second = server.frame_but_pings().await.unmasked();
@@ -138,7 +155,10 @@ async fn floods_of_tiny_frames_pass_in_order() {
         let frame = client.frame().await;
         match frame.opcode {
             PONG => {
-                assert!(last_pong < Some(frame.payload.clone()), "{frame:?} after {last_pong:?}");
+                assert!(
+                    last_pong < Some(frame.payload.clone()),
+                    "{frame:?} after {last_pong:?}"
+                );
                 last_pong = Some(frame.payload);
                 pongs += 1;
             }

@@ -16,7 +16,8 @@ async fn says_goodbye(leg: &mut Leg, masked: bool) {
     let why = leg.close(1001).await;
     assert!(!why.is_empty());
     let answer = Frame::close(1001, "");
-    leg.send_frame(&if masked { answer.masked() } else { answer }).await;
+    leg.send_frame(&if masked { answer.masked() } else { answer })
+        .await;
     leg.ended().await;
 }
 
@@ -76,7 +77,11 @@ async fn a_frame_under_way_is_not_torn() {
         let seen = server.rest_as_a_proper_peer(false).await;
         let torn = seen.len() < 500 && frame[500..].starts_with(&seen);
         let whole = seen.starts_with(&frame[500..]);
-        assert!(torn || whole, "something stood inside the frame: {}", seen.escape_ascii());
+        assert!(
+            torn || whole,
+            "something stood inside the frame: {}",
+            seen.escape_ascii()
+        );
     };
     tokio::join!(gateway.drain(), peers);
 }
@@ -97,7 +102,10 @@ async fn a_request_that_comes_during_the_drain_gets_503() {
         let answer = late.answer().await;
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.header("Retry-After").is_some(), "{answer:?}");
-        assert!(tokio::net::TcpStream::connect(address).await.is_err(), "still listens");
+        assert!(
+            tokio::net::TcpStream::connect(address).await.is_err(),
+            "still listens"
+        );
         drop((held, late, _server));
     };
     tokio::join!(gateway.drain(), peers);
@@ -109,7 +117,8 @@ async fn a_handshake_under_way_is_refused_or_closed_at_once() {
     let gateway = gateway(&upstream, "8s");
     let (mut held, mut held_server) = session(&gateway, &upstream).await;
     let mut late = gateway.connect().await;
-    late.send(Handshake::new("/").bytes(gateway.address())).await;
+    late.send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let mut server = upstream.accept().await;
     let peers = async {
         // The drain has begun, and this upstream takes its time.
@@ -118,7 +127,10 @@ async fn a_handshake_under_way_is_refused_or_closed_at_once() {
         server.agree().await;
         let answer = within("an answer", late.answer()).await;
         if answer.status == 101 {
-            tokio::join!(says_goodbye(&mut late, true), says_goodbye(&mut server, false));
+            tokio::join!(
+                says_goodbye(&mut late, true),
+                says_goodbye(&mut server, false)
+            );
         } else {
             assert_eq!(answer.status, 503, "{answer:?}");
             assert!(answer.header("Retry-After").is_some(), "{answer:?}");

@@ -39,11 +39,19 @@ async fn passthrough_lets_both_ends_negotiate_deflate_alone() {
     let mut server = upstream.accept().await;
     let offered = server.asked(NAME).unwrap();
     assert!(offered.contains("permessage-deflate"), "{offered}");
-    assert!(!offered.contains("foo") && !offered.contains("bar"), "{offered}");
-    server.agree_with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n").await;
+    assert!(
+        !offered.contains("foo") && !offered.contains("bar"),
+        "{offered}"
+    );
+    server
+        .agree_with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n")
+        .await;
     let answer = client.answer().await;
     let agreed = answer.header(NAME).unwrap();
-    assert_eq!(agreed.replace(' ', ""), "permessage-deflate;client_max_window_bits=12");
+    assert_eq!(
+        agreed.replace(' ', ""),
+        "permessage-deflate;client_max_window_bits=12"
+    );
 
     // RSV1 marks a compressed message; what is in it is no text to the gateway.
     let there = [
@@ -64,7 +72,11 @@ async fn passthrough_lets_both_ends_negotiate_deflate_alone() {
 async fn rsv1_belongs_on_the_first_frame_of_a_message_only() {
     let legal = Frame::text("a").rsv(4).open().masked();
     for (what, before, wrong) in [
-        ("a continuation", Some(legal), Frame::continuation("b").rsv(4).masked()),
+        (
+            "a continuation",
+            Some(legal),
+            Frame::continuation("b").rsv(4).masked(),
+        ),
         ("a ping", None, Frame::ping("").rsv(4).masked()),
         ("a close", None, Frame::close(1000, "").rsv(4).masked()),
         ("RSV2", None, Frame::text("a").rsv(2).masked()),
@@ -73,12 +85,20 @@ async fn rsv1_belongs_on_the_first_frame_of_a_message_only() {
         let upstream = Upstream::bind().await;
         let gateway = Gateway::route(upstream.url(), PASSTHROUGH);
         let mut client = gateway.connect().await;
-        client.send(Handshake::new("/").with(NAME, DEFLATE).bytes(gateway.address())).await;
+        client
+            .send(
+                Handshake::new("/")
+                    .with(NAME, DEFLATE)
+                    .bytes(gateway.address()),
+            )
+            .await;
         let mut server = upstream.accept().await;
-        server.agree_with("Sec-WebSocket-Extensions: permessage-deflate\r\n").await;
+        server
+            .agree_with("Sec-WebSocket-Extensions: permessage-deflate\r\n")
+            .await;
         assert_eq!(client.answer().await.status, 101);
 
-        for frame in &before {
+        if let Some(frame) = &before {
             client.send_frame(frame).await;
             assert_eq!(&server.frame().await, frame, "{what}");
         }
@@ -103,16 +123,25 @@ async fn an_upstream_that_declines_deflate_gets_no_rsv1() {
 #[tokio::test]
 async fn parameters_that_were_not_offered_or_are_wrong_get_502() {
     for (offered, agreed) in [
-        ("permessage-deflate", "permessage-deflate; client_max_window_bits=10"),
+        (
+            "permessage-deflate",
+            "permessage-deflate; client_max_window_bits=10",
+        ),
         (DEFLATE, "permessage-deflate; client_max_window_bits=7"),
         (DEFLATE, "permessage-deflate; client_max_window_bits=16"),
         (DEFLATE, "permessage-deflate; server_max_window_bits"),
         (DEFLATE, "permessage-deflate; server_max_window_bits=abc"),
-        (DEFLATE, "permessage-deflate; client_no_context_takeover; client_no_context_takeover"),
+        (
+            DEFLATE,
+            "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        ),
         (DEFLATE, "permessage-deflate; unknown"),
         (DEFLATE, "permessage-deflate, permessage-deflate"),
         (DEFLATE, "permessage-deflate, foo"),
-        ("permessage-deflate; server_max_window_bits=10", "permessage-deflate"),
+        (
+            "permessage-deflate; server_max_window_bits=10",
+            "permessage-deflate",
+        ),
     ] {
         let agrees = peer::agrees_with(format!("{NAME}: {agreed}\r\n")).await;
         let gateway = Gateway::route(agrees.url(), PASSTHROUGH);
@@ -132,7 +161,11 @@ async fn offers_of_deflate_that_are_wrong_are_declined() {
         let gateway = Gateway::route(upstream.url(), PASSTHROUGH);
         let ask = Handshake::new("/").with(NAME, offer);
         let (_client, server, answer) = session_by(&gateway, &upstream, &ask).await;
-        assert_eq!((server.asked(NAME), answer.header(NAME)), (None, None), "{offer}");
+        assert_eq!(
+            (server.asked(NAME), answer.header(NAME)),
+            (None, None),
+            "{offer}"
+        );
     }
 }
 

@@ -42,7 +42,9 @@ async fn an_upstream_that_drops_the_socket_behind_its_close_is_not_lost() {
     server.send_frame(&Frame::close(4000, "kicked")).await;
     drop(server);
     assert_eq!(client.close(4000).await, "kicked");
-    let _ = client.try_send(&Frame::close(4000, "").masked().bytes()).await;
+    let _ = client
+        .try_send(&Frame::close(4000, "").masked().bytes())
+        .await;
     client.finish().await;
     client.ended().await;
     gateway.has_sessions(0).await;

@@ -26,9 +26,14 @@ async fn end_to_end_headers_pass_both_ways() {
         assert_eq!(server.asked(name), Some(value));
     }
     let lines = server.request.to_lowercase();
-    assert!(lines.contains("x-own: one") && lines.contains("x-own: two"), "{lines}");
+    assert!(
+        lines.contains("x-own: one") && lines.contains("x-own: two"),
+        "{lines}"
+    );
 
-    server.agree_with("Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Server: node\r\n").await;
+    server
+        .agree_with("Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Server: node\r\n")
+        .await;
     let answer = client.answer().await;
     assert_eq!(answer.all("Set-Cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
     assert_eq!(answer.header("X-Server"), Some("node"));
@@ -46,11 +51,27 @@ async fn hop_by_hop_headers_end_at_the_gateway() {
         .with("Proxy-Authorization", "Basic eDp5")
         .with("Proxy-Connection", "keep-alive");
     let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
-    for name in ["X-Hop", "Keep-Alive", "TE", "Proxy-Authorization", "Proxy-Connection"] {
+    for name in [
+        "X-Hop",
+        "Keep-Alive",
+        "TE",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+    ] {
         assert_eq!(server.asked(name), None, "{name}");
     }
-    assert_eq!(server.asked("Connection").map(str::to_lowercase).as_deref(), Some("upgrade"));
-    assert_eq!(server.request.to_lowercase().matches("\nconnection:").count(), 1);
+    assert_eq!(
+        server.asked("Connection").map(str::to_lowercase).as_deref(),
+        Some("upgrade")
+    );
+    assert_eq!(
+        server
+            .request
+            .to_lowercase()
+            .matches("\nconnection:")
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -159,13 +180,17 @@ async fn headers_are_set_and_removed_as_configured() {
     let keys = "request_headers = { set = { X-Env = \"prod\" }, remove = [\"X-Debug\"] }\n\
                 response_headers = { set = { X-Frame = \"no\" }, remove = [\"Server\"] }";
     let gateway = Gateway::route(upstream.url(), keys);
-    let ask = Handshake::new("/").with("X-Debug", "1").with("X-Env", "dev");
+    let ask = Handshake::new("/")
+        .with("X-Debug", "1")
+        .with("X-Env", "dev");
     let mut client = gateway.connect().await;
     client.send(ask.bytes(gateway.address())).await;
     let mut server = upstream.accept().await;
     assert_eq!(server.asked("X-Debug"), None);
     assert_eq!(server.asked("X-Env"), Some("prod"));
-    server.agree_with("Server: secret/1.0\r\nX-Frame: yes\r\n").await;
+    server
+        .agree_with("Server: secret/1.0\r\nX-Frame: yes\r\n")
+        .await;
     let answer = client.answer().await;
     assert_eq!(answer.header("Server"), None);
     assert_eq!(answer.all("X-Frame").collect::<Vec<_>>(), ["no"]);
@@ -175,11 +200,23 @@ async fn headers_are_set_and_removed_as_configured() {
 async fn a_handshake_has_one_of_each_of_its_own_headers_upstream() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    let ask = Handshake::new("/").with("Sec-WebSocket-Accept", "forged").with("Content-Length", "0");
+    let ask = Handshake::new("/")
+        .with("Sec-WebSocket-Accept", "forged")
+        .with("Content-Length", "0");
     let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
     let request = server.request.to_lowercase();
-    for name in ["host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"] {
-        assert_eq!(request.matches(&format!("\n{name}:")).count(), 1, "{name} in {request}");
+    for name in [
+        "host",
+        "upgrade",
+        "connection",
+        "sec-websocket-key",
+        "sec-websocket-version",
+    ] {
+        assert_eq!(
+            request.matches(&format!("\n{name}:")).count(),
+            1,
+            "{name} in {request}"
+        );
     }
     assert_eq!(server.asked("Sec-WebSocket-Accept"), None);
 }

@@ -20,9 +20,18 @@ async fn heads_beyond_the_limit_get_431() {
     let many = (0..10_000).fold(ask(), |ask, number| ask.with(&format!("X-{number}"), "x"));
     for (what, handshake) in [
         ("ten thousand headers", many),
-        ("a header of 64 KiB", ask().with("X-Long", &"x".repeat(64 << 10))),
-        ("a header of 1 MiB", ask().with("X-Long", &"x".repeat(1 << 20))),
-        ("a target of 64 KiB", Handshake::new(&format!("/{}", "x".repeat(64 << 10)))),
+        (
+            "a header of 64 KiB",
+            ask().with("X-Long", &"x".repeat(64 << 10)),
+        ),
+        (
+            "a header of 1 MiB",
+            ask().with("X-Long", &"x".repeat(1 << 20)),
+        ),
+        (
+            "a target of 64 KiB",
+            Handshake::new(&format!("/{}", "x".repeat(64 << 10))),
+        ),
         ("a name of 64 KiB", ask().with(&"x".repeat(64 << 10), "x")),
         ("a method of 64 KiB", ask().method(&"G".repeat(64 << 10))),
     ] {
@@ -40,19 +49,38 @@ async fn heads_beyond_the_limit_get_431() {
 async fn the_limit_is_the_configured_one_to_the_byte() {
     let echo = peer::echo().await;
     let gateway = gateway(&echo.url(), "max_header_size = \"1KiB\"");
-    let length = |pad: &str| Handshake::new("/").with("X", pad).bytes(gateway.address()).len();
+    let length = |pad: &str| {
+        Handshake::new("/")
+            .with("X", pad)
+            .bytes(gateway.address())
+            .len()
+    };
     let room = 1024 - length("");
-    assert_eq!(gateway.status(&Handshake::new("/").with("X", &"x".repeat(room))).await, 101);
-    assert_eq!(gateway.status(&Handshake::new("/").with("X", &"x".repeat(room + 1))).await, 431);
+    assert_eq!(
+        gateway
+            .status(&Handshake::new("/").with("X", &"x".repeat(room)))
+            .await,
+        101
+    );
+    assert_eq!(
+        gateway
+            .status(&Handshake::new("/").with("X", &"x".repeat(room + 1)))
+            .await,
+        431
+    );
 }
 
 #[tokio::test]
 async fn a_hundred_headers_within_the_limit_are_no_problem() {
     let echo = peer::echo().await;
     let gateway = gateway(&echo.url(), "");
-    let ask = (0..95).fold(Handshake::new("/"), |ask, number| ask.with(&format!("X-{number}"), "x"));
+    let ask = (0..95).fold(Handshake::new("/"), |ask, number| {
+        ask.with(&format!("X-{number}"), "x")
+    });
     assert_eq!(gateway.status(&ask).await, 101);
-    let ask = (0..400).fold(Handshake::new("/"), |ask, number| ask.with(&format!("X-{number}"), "x"));
+    let ask = (0..400).fold(Handshake::new("/"), |ask, number| {
+        ask.with(&format!("X-{number}"), "x")
+    });
     let status = gateway.status(&ask).await;
     assert!([101, 431].contains(&status), "{status}");
 }
@@ -84,7 +112,9 @@ async fn a_client_that_says_nothing_is_cut_without_words() {
 async fn a_byte_now_and_then_does_not_extend_the_deadline() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&upstream.url(), IMPATIENT);
-    let head = Handshake::new("/").with("X-Long", &"x".repeat(8000)).bytes(gateway.address());
+    let head = Handshake::new("/")
+        .with("X-Long", &"x".repeat(8000))
+        .bytes(gateway.address());
     let mut client = gateway.connect().await;
     let answer = within("the cut", async {
         for byte in &head {
@@ -98,7 +128,11 @@ async fn a_byte_now_and_then_does_not_extend_the_deadline() {
     })
     .await;
     // What the client still sent may have reset the answer away.
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", answer.escape_ascii());
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{}",
+        answer.escape_ascii()
+    );
     upstream.was_left_alone().await;
 }
 

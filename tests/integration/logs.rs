@@ -49,7 +49,9 @@ fn alice(target: &str) -> Handshake {
 async fn a_session_has_a_line_when_it_opens_and_one_when_it_ends() {
     let (folder, upstream) = (TempDir::new().unwrap(), Upstream::bind().await);
     let mut program = program(&upstream.url(), "", &folder).await;
-    let ask = alice("/chat/room?secret=1").host("chat.example").with("Sec-WebSocket-Protocol", "v1");
+    let ask = alice("/chat/room?secret=1")
+        .host("chat.example")
+        .with("Sec-WebSocket-Protocol", "v1");
     let mut client = program.connect().await;
     client.send(ask.bytes(&program.address)).await;
     let mut server = upstream.accept().await;
@@ -72,16 +74,23 @@ async fn a_session_has_a_line_when_it_opens_and_one_when_it_ends() {
     ] {
         assert_eq!(opened[field], value, "{field} in {opened}");
     }
-    assert!(opened["endpoint"].as_str().unwrap().contains(&endpoint), "{opened}");
+    assert!(
+        opened["endpoint"].as_str().unwrap().contains(&endpoint),
+        "{opened}"
+    );
     assert!(opened["handshake_ms"].as_f64().unwrap() > 0.0, "{opened}");
 
     client.send_frame(&Frame::text("one").open().masked()).await;
-    client.send_frame(&Frame::continuation("two").masked()).await;
+    client
+        .send_frame(&Frame::continuation("two").masked())
+        .await;
     server.frame().await;
     server.frame().await;
     server.send_frame(&Frame::binary("answer")).await;
     client.frame().await;
-    client.send_frame(&Frame::close(4001, "a reason").masked()).await;
+    client
+        .send_frame(&Frame::close(4001, "a reason").masked())
+        .await;
     server.close(4001).await;
     server.send_frame(&Frame::close(4002, "")).await;
     client.close(4002).await;
@@ -89,7 +98,12 @@ async fn a_session_has_a_line_when_it_opens_and_one_when_it_ends() {
     let ended = program.event("session ended").await;
     assert_eq!(ended["request_id"], id.as_str());
     assert_eq!(ended["ended_by"], "client", "{ended}");
-    assert!(ended["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{ended}");
+    assert!(
+        ended["reason"]
+            .as_str()
+            .is_some_and(|reason| !reason.is_empty()),
+        "{ended}"
+    );
     for (field, value) in [
         ("client_close_received", 4001),
         ("client_close_sent", 4002),
@@ -100,7 +114,10 @@ async fn a_session_has_a_line_when_it_opens_and_one_when_it_ends() {
     ] {
         assert_eq!(ended[field], value, "{field} in {ended}");
     }
-    assert!(ended["to_upstream_frames"].as_u64().unwrap() >= 2, "{ended}");
+    assert!(
+        ended["to_upstream_frames"].as_u64().unwrap() >= 2,
+        "{ended}"
+    );
     assert!(ended["to_upstream_bytes"].as_u64().unwrap() >= 6, "{ended}");
     assert!(ended["to_client_bytes"].as_u64().unwrap() >= 6, "{ended}");
     assert!(ended["duration_ms"].as_f64().unwrap() > 0.0, "{ended}");
@@ -133,11 +150,18 @@ async fn how_a_session_ended_is_told() {
         // Whatever is left of the two legs is gone by now.
         let ended = program.event("session ended").await;
         let by = ended["ended_by"].as_str().unwrap().to_owned();
-        assert_eq!(by, ["client", "upstream", "client", "upstream"][end], "{ended}");
+        assert_eq!(
+            by,
+            ["client", "upstream", "client", "upstream"][end],
+            "{ended}"
+        );
         assert_eq!(ended["client_cut_mid_frame"], end == 3, "{ended}");
         labels.push(ended["reason"].as_str().unwrap().to_owned());
     }
-    assert_ne!(labels[0], labels[2], "a reset and a broken frame are told apart: {labels:?}");
+    assert_ne!(
+        labels[0], labels[2],
+        "a reset and a broken frame are told apart: {labels:?}"
+    );
 }
 
 #[tokio::test]
@@ -148,9 +172,17 @@ async fn a_refusal_has_a_line_with_what_the_client_was_told() {
         (Handshake::new("/chat?a=b"), 401, Some("chat")),
         (Handshake::new("/nowhere?a=b"), 404, None),
         (Handshake::plain("/chat"), 426, Some("chat")),
-        (Handshake::new("/chat").without("Sec-WebSocket-Key"), 400, None),
+        (
+            Handshake::new("/chat").without("Sec-WebSocket-Key"),
+            400,
+            None,
+        ),
         (Handshake::new("/chat").with("X Y", "z"), 400, None),
-        (Handshake::new("/chat").with("Origin", "https://evil.example"), 403, Some("chat")),
+        (
+            Handshake::new("/chat").with("Origin", "https://evil.example"),
+            403,
+            Some("chat"),
+        ),
     ] {
         let mut client = program.connect().await;
         client.send(ask.bytes(&program.address)).await;
@@ -158,10 +190,19 @@ async fn a_refusal_has_a_line_with_what_the_client_was_told() {
         assert_eq!(answer.status, status, "{answer:?}");
         let line = program.event("refused").await;
         assert_eq!(line["status"], status, "{line}");
-        assert_eq!(line["request_id"], answer.header("X-Request-Id").unwrap(), "{line}");
+        assert_eq!(
+            line["request_id"],
+            answer.header("X-Request-Id").unwrap(),
+            "{line}"
+        );
         assert_eq!(line["client"], "127.0.0.1", "{line}");
         assert_eq!(line["listener"], "main", "{line}");
-        assert!(line["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{line}");
+        assert!(
+            line["reason"]
+                .as_str()
+                .is_some_and(|reason| !reason.is_empty()),
+            "{line}"
+        );
         assert!(line["took_ms"].is_number(), "{line}");
         if let Some(route) = route {
             assert_eq!(line["route"], route, "{line}");
@@ -181,11 +222,20 @@ async fn secrets_are_in_no_line_at_any_level() {
             (alice("/chat"), 101),
             (alice("/chat").with("X-Key", "wrong-but-secret"), 101),
             (Handshake::new(&format!("/chat?key={KEY}")), 101),
-            (Handshake::new("/chat").with("Cookie", &format!("key={KEY}")), 101),
+            (
+                Handshake::new("/chat").with("Cookie", &format!("key={KEY}")),
+                101,
+            ),
             (Handshake::new("/chat").with("X-Key", KEY), 101),
             (Handshake::new(&format!("/chat?key={KEY}x")), 401),
-            (Handshake::new("/chat").with("Authorization", "Basic d3JvbmctYnV0LXNlY3JldA=="), 401),
-            (Handshake::new(&format!("/chat?key={KEY}")).without("Host"), 400),
+            (
+                Handshake::new("/chat").with("Authorization", "Basic d3JvbmctYnV0LXNlY3JldA=="),
+                401,
+            ),
+            (
+                Handshake::new(&format!("/chat?key={KEY}")).without("Host"),
+                400,
+            ),
             (Handshake::new(&format!("/nowhere?key={KEY}")), 404),
         ];
         for (ask, status) in asks {
@@ -197,7 +247,13 @@ async fn secrets_are_in_no_line_at_any_level() {
         let (_, log) = program.ended().await;
         assert!(log.len() > 10, "{log:#?}");
         for line in log {
-            for secret in [PASSWORD, KEY, "wrong-but-secret", "d3JvbmctYnV0", "YWxpY2U6"] {
+            for secret in [
+                PASSWORD,
+                KEY,
+                "wrong-but-secret",
+                "d3JvbmctYnV0",
+                "YWxpY2U6",
+            ] {
                 assert!(!line.contains(secret), "{line}");
             }
         }
@@ -227,8 +283,15 @@ async fn no_control_character_reaches_the_log() {
         program.signal(Signal::TERM);
         let (_, log) = program.ended().await;
         for line in log {
-            assert!(!line.chars().any(char::is_control), "{}", line.escape_debug());
-            assert!(format == "text" || serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+            assert!(
+                !line.chars().any(char::is_control),
+                "{}",
+                line.escape_debug()
+            );
+            assert!(
+                format == "text" || serde_json::from_str::<Value>(&line).is_ok(),
+                "{line}"
+            );
         }
     }
 }
@@ -242,5 +305,8 @@ async fn the_access_log_can_be_switched_off() {
     assert_eq!(client.answer().await.status, 101);
     program.signal(Signal::TERM);
     let (_, log) = program.ended().await;
-    assert!(!log.iter().any(|line| line.contains("session opened")), "{log:#?}");
+    assert!(
+        !log.iter().any(|line| line.contains("session opened")),
+        "{log:#?}"
+    );
 }

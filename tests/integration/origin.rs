@@ -55,15 +55,24 @@ async fn a_trailing_dot_is_another_way_to_write_a_listed_host_or_refused() {
     let gateway = Gateway::route(echo.url(), "origins = [\"https://app.example.com\"]");
     let (_, answer) = gateway.ask(&from("https://app.example.com.")).await;
     assert!([101, 403].contains(&answer.status), "{answer:?}");
-    assert_eq!(gateway.status(&from("https://app.example.com..")).await, 403);
+    assert_eq!(
+        gateway.status(&from("https://app.example.com..")).await,
+        403
+    );
 }
 
 #[tokio::test]
 async fn international_names_compare_in_their_ascii_form() {
     let echo = peer::echo().await;
     let gateway = Gateway::route(echo.url(), "origins = [\"https://xn--bcher-kva.example\"]");
-    assert_eq!(gateway.status(&from("https://xn--bcher-kva.example")).await, 101);
-    assert_eq!(gateway.status(&from("https://XN--BCHER-KVA.example")).await, 101);
+    assert_eq!(
+        gateway.status(&from("https://xn--bcher-kva.example")).await,
+        101
+    );
+    assert_eq!(
+        gateway.status(&from("https://XN--BCHER-KVA.example")).await,
+        101
+    );
     assert_eq!(gateway.status(&from("https://bucher.example")).await, 403);
 }
 
@@ -81,7 +90,9 @@ async fn without_a_list_only_the_routes_own_origin_enters() {
         ("null", 403),
     ] {
         // What a browser adds by itself does not help a foreign page.
-        let ask = from(origin).host("chat.example.com").with("Cookie", "session=valid");
+        let ask = from(origin)
+            .host("chat.example.com")
+            .with("Cookie", "session=valid");
         assert_eq!(gateway.status(&ask).await, status, "{origin}");
     }
     let ported = from("http://chat.example.com:8080").host("chat.example.com:8080");
@@ -131,7 +142,9 @@ async fn two_origins_are_none() {
     let status = gateway.status(&from(origin).with("Origin", origin)).await;
     assert!([400, 403].contains(&status), "{status}");
     let open = Gateway::route(echo.url(), "origins = [\"*\"]");
-    let status = open.status(&from(origin).with("Origin", "https://evil.example")).await;
+    let status = open
+        .status(&from(origin).with("Origin", "https://evil.example"))
+        .await;
     assert!([400, 403].contains(&status), "{status}");
 }
 

@@ -61,8 +61,14 @@ async fn pings_are_answered_by_the_server_itself() {
     let echo = peer::echo().await;
     let gateway = Gateway::before(echo.url());
     let mut client = connect(&gateway).await;
-    client.send(Message::Ping("are you there".into())).await.unwrap();
-    assert_eq!(next(&mut client).await, Message::Pong("are you there".into()));
+    client
+        .send(Message::Ping("are you there".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        next(&mut client).await,
+        Message::Pong("are you there".into())
+    );
 }
 
 #[tokio::test]
@@ -70,11 +76,20 @@ async fn a_close_is_answered_by_the_server_itself() {
     let echo = peer::echo().await;
     let gateway = Gateway::before(echo.url());
     let mut client = connect(&gateway).await;
-    let close = CloseFrame { code: CloseCode::Library(4001), reason: "done".into() };
-    client.send(Message::Close(Some(close.clone()))).await.unwrap();
+    let close = CloseFrame {
+        code: CloseCode::Library(4001),
+        reason: "done".into(),
+    };
+    client
+        .send(Message::Close(Some(close.clone())))
+        .await
+        .unwrap();
     assert_eq!(next(&mut client).await, Message::Close(Some(close)));
     let end = within("the end", client.next()).await;
-    assert!(matches!(end, None | Some(Err(Error::ConnectionClosed))), "{end:?}");
+    assert!(
+        matches!(end, None | Some(Err(Error::ConnectionClosed))),
+        "{end:?}"
+    );
     gateway.has_sessions(0).await;
 }
 
@@ -82,8 +97,12 @@ async fn a_close_is_answered_by_the_server_itself() {
 async fn a_refusal_is_understood() {
     let echo = peer::echo().await;
     let gateway = Gateway::route(echo.url(), "path = \"/chat\"");
-    let error = connect_async(format!("ws://{}/", gateway.address())).await.unwrap_err();
-    let Error::Http(answer) = error else { panic!("{error}") };
+    let error = connect_async(format!("ws://{}/", gateway.address()))
+        .await
+        .unwrap_err();
+    let Error::Http(answer) = error else {
+        panic!("{error}")
+    };
     assert_eq!(answer.status(), 404);
 }
 
@@ -91,9 +110,13 @@ async fn a_refusal_is_understood() {
 async fn a_subprotocol_is_agreed_on() {
     let chooses = peer::chooses_subprotocol("chat.v1").await;
     let gateway = Gateway::before(chooses.url());
-    let mut request = format!("ws://{}/", gateway.address()).into_client_request().unwrap();
+    let mut request = format!("ws://{}/", gateway.address())
+        .into_client_request()
+        .unwrap();
     let offer = "chat.v2, chat.v1".parse().unwrap();
-    request.headers_mut().insert("Sec-WebSocket-Protocol", offer);
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", offer);
     let (_, answer) = within("connecting", connect_async(request)).await.unwrap();
     assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "chat.v1");
 }
@@ -124,12 +147,18 @@ async fn a_hundred_sessions_at_once_do_not_mix() {
     let mut clients = Vec::new();
     for number in 0..100 {
         let mut client = connect(&gateway).await;
-        client.send(Message::text(format!("mine is {number}"))).await.unwrap();
+        client
+            .send(Message::text(format!("mine is {number}")))
+            .await
+            .unwrap();
         clients.push(client);
     }
     gateway.has_sessions(100).await;
     for (number, client) in clients.iter_mut().enumerate() {
-        assert_eq!(next(client).await, Message::text(format!("mine is {number}")));
+        assert_eq!(
+            next(client).await,
+            Message::text(format!("mine is {number}"))
+        );
     }
     drop(clients);
     gateway.has_sessions(0).await;

@@ -14,7 +14,9 @@ async fn with_session(upstream: &Upstream, folder: &TempDir, more: &str) -> (Pro
     configuration(folder.path(), &format!("{more}\n{}", good(&upstream.url())));
     let program = Program::start(&["run", "wsgate.toml"], folder.path()).await;
     let mut client = program.connect().await;
-    client.send(Handshake::new("/").bytes(&program.address)).await;
+    client
+        .send(Handshake::new("/").bytes(&program.address))
+        .await;
     let server = upstream.serve().await;
     assert_eq!(client.answer().await.status, 101);
     (program, client, server)
@@ -73,8 +75,19 @@ async fn a_bad_configuration_ends_with_2_and_says_everything() {
     for command in ["check", "run"] {
         let finished = finish(&[command, "wsgate.toml"], folder.path(), "").await;
         assert_eq!(finished.code, Some(2), "{finished:?}");
-        for part in ["wsgate.toml:2:1", "addres", "address", "nowhere", "path", "soon"] {
-            assert!(finished.err.contains(part), "no `{part}` in {}", finished.err);
+        for part in [
+            "wsgate.toml:2:1",
+            "addres",
+            "address",
+            "nowhere",
+            "path",
+            "soon",
+        ] {
+            assert!(
+                finished.err.contains(part),
+                "no `{part}` in {}",
+                finished.err
+            );
         }
     }
 }
@@ -94,7 +107,10 @@ async fn check_reads_the_files_that_a_file_names() {
     std::fs::write(folder.path().join("a.pem"), "no certificate").unwrap();
     std::fs::write(folder.path().join("a.key"), "no key").unwrap();
     let tls = "[listeners.tls]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }]\n[[routes]]";
-    configuration(folder.path(), &good("builtin:echo").replace("[[routes]]", tls));
+    configuration(
+        folder.path(),
+        &good("builtin:echo").replace("[[routes]]", tls),
+    );
     let finished = finish(&["check", "wsgate.toml"], folder.path(), "").await;
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.err.contains("a.pem"), "{finished:?}");
@@ -119,16 +135,25 @@ async fn a_gateway_without_a_file() {
     let arguments = ["run", "--listen", "127.0.0.1:0", "--to", "builtin:echo"];
     let program = Program::start(&arguments, folder.path()).await;
     let mut client = program.connect().await;
-    client.send(Handshake::new("/").bytes(&program.address)).await;
+    client
+        .send(Handshake::new("/").bytes(&program.address))
+        .await;
     assert_eq!(client.answer().await.status, 101);
     client.send_frame(&Frame::text("hello").masked()).await;
     assert_eq!(client.frame().await, Frame::text("hello"));
 
     let mut browser = program.connect().await;
-    browser.send(Handshake::plain("/").bytes(&program.address)).await;
+    browser
+        .send(Handshake::plain("/").bytes(&program.address))
+        .await;
     let page = browser.answer().await;
     assert_eq!(page.status, 200);
-    assert!(page.header("Content-Type").unwrap().starts_with("text/html"), "{page:?}");
+    assert!(
+        page.header("Content-Type")
+            .unwrap()
+            .starts_with("text/html"),
+        "{page:?}"
+    );
     assert!(page.body.contains("WebSocket"));
 }
 

@@ -46,7 +46,10 @@ async fn a_stream_means_the_same_however_it_is_cut() {
         Frame::text("a").open(),
         Frame::continuation("\u{1d11e}"),
     ];
-    let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.clone().masked().bytes()).collect();
+    let bytes: Vec<u8> = frames
+        .iter()
+        .flat_map(|frame| frame.clone().masked().bytes())
+        .collect();
     let (_gateway, mut client, mut server) = pair("").await;
     for cut in 1..bytes.len() {
         client.send_cut_at(&bytes, cut).await;
@@ -58,7 +61,9 @@ async fn a_stream_means_the_same_however_it_is_cut() {
 
 #[tokio::test]
 async fn a_close_reaches_the_other_side_unchanged() {
-    let codes = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
+    let codes = [
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
+    ];
     let codes = codes.into_iter().chain([3000, 3999, 4000, 4999]);
     let closes = codes.map(|code| Frame::close(code, "the reason: żółć"));
     let closes = closes.chain([
@@ -105,7 +110,11 @@ async fn a_client_whose_text_is_no_text_gets_1007_and_the_upstream_1001() {
     let reason = client.close(1007).await;
     assert!(!reason.is_empty());
     let seen = server.rest_as_a_proper_peer(false).await;
-    assert!(!seen.windows(1).any(|byte| byte[0] == 0xff ^ 0x37), "{}", seen.escape_ascii());
+    assert!(
+        !seen.windows(1).any(|byte| byte[0] == 0xff ^ 0x37),
+        "{}",
+        seen.escape_ascii()
+    );
 }
 
 #[tokio::test]
@@ -115,7 +124,9 @@ async fn a_client_whose_message_is_too_long_gets_1009_and_the_upstream_1001() {
     let longest = Frame::binary(vec![1; 1024]).masked();
     client.send_frame(&longest).await;
     assert_eq!(server.frame().await, longest);
-    client.send_frame(&Frame::binary(vec![1; 1025]).masked()).await;
+    client
+        .send_frame(&Frame::binary(vec![1; 1025]).masked())
+        .await;
     end(&mut client, 1009, &mut server, 1001).await;
 
     // By the sum of fragments.
@@ -123,7 +134,9 @@ async fn a_client_whose_message_is_too_long_gets_1009_and_the_upstream_1001() {
     let half = Frame::binary(vec![1; 600]).open().masked();
     client.send_frame(&half).await;
     assert_eq!(server.frame().await, half);
-    client.send_frame(&Frame::continuation(vec![1; 600]).masked()).await;
+    client
+        .send_frame(&Frame::continuation(vec![1; 600]).masked())
+        .await;
     end(&mut client, 1009, &mut server, 1001).await;
 }
 
@@ -197,7 +210,11 @@ async fn answers_sent_before_the_clients_fault_arrive_before_the_close() {
 async fn frames_after_a_close_are_dropped() {
     let (_gateway, mut client, mut server) = pair("").await;
     let close = Frame::close(1000, "").masked();
-    let after = [Frame::text("late").masked(), close.clone(), Frame::text("later").masked()];
+    let after = [
+        Frame::text("late").masked(),
+        close.clone(),
+        Frame::text("later").masked(),
+    ];
     client.send_frame(&close).await;
     for frame in after {
         let _ = client.try_send(&frame.bytes()).await;
@@ -216,7 +233,10 @@ async fn frames_after_a_close_are_dropped() {
 async fn both_sides_may_close_at_once() {
     let (gateway, mut client, mut server) = pair("").await;
     let (from_client, from_server) = (Frame::close(4001, "c").masked(), Frame::close(4002, "s"));
-    tokio::join!(client.send_frame(&from_client), server.send_frame(&from_server));
+    tokio::join!(
+        client.send_frame(&from_client),
+        server.send_frame(&from_server)
+    );
     assert_eq!(server.frame().await, from_client);
     assert_eq!(client.frame().await, from_server);
     client.ended().await;
@@ -233,8 +253,12 @@ async fn end(client: &mut Leg, to_client: u16, server: &mut Leg, to_upstream: u1
     let (code, reason) = frame.code().unwrap();
     assert_eq!(code, to_upstream, "{reason}");
     assert!(!reason.is_empty(), "the upstream is told why");
-    let _ = client.try_send(&Frame::close(to_client, "").masked().bytes()).await;
-    let _ = server.try_send(&Frame::close(to_upstream, "").bytes()).await;
+    let _ = client
+        .try_send(&Frame::close(to_client, "").masked().bytes())
+        .await;
+    let _ = server
+        .try_send(&Frame::close(to_upstream, "").bytes())
+        .await;
     client.finish().await;
     client.ended().await;
     server.ended().await;

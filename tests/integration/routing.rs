@@ -24,7 +24,11 @@ async fn the_most_specific_host_wins_and_never_falls_back() {
         ("127.0.0.1", "/", Some("any")),
         ("[::1]:80", "/", Some("any")),
     ] {
-        assert_eq!(served(&gateway, host, path).await.as_deref(), served_by, "{host}{path}");
+        assert_eq!(
+            served(&gateway, host, path).await.as_deref(),
+            served_by,
+            "{host}{path}"
+        );
     }
 }
 
@@ -51,7 +55,11 @@ async fn an_exact_path_beats_the_longest_prefix() {
         ("/chat/rooms/one;v=1", Some("exact")),
         ("/chat;v=1/rooms;x/one", Some("exact")),
     ] {
-        assert_eq!(served(&gateway, "a.example", path).await.as_deref(), served_by, "{path}");
+        assert_eq!(
+            served(&gateway, "a.example", path).await.as_deref(),
+            served_by,
+            "{path}"
+        );
     }
 }
 
@@ -72,9 +80,17 @@ async fn the_clients_first_listed_token_chooses() {
     ] {
         let ask = Handshake::new("/").with("Sec-WebSocket-Protocol", offer);
         let (_, answer) = gateway.ask(&ask).await;
-        assert_eq!(answer.header("X-Served-By"), Some(served_by), "{offer}: {answer:?}");
+        assert_eq!(
+            answer.header("X-Served-By"),
+            Some(served_by),
+            "{offer}: {answer:?}"
+        );
     }
-    assert_eq!(served(&gateway, "a.example", "/").await.as_deref(), Some("rest"), "no offer");
+    assert_eq!(
+        served(&gateway, "a.example", "/").await.as_deref(),
+        Some("rest"),
+        "no offer"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +98,12 @@ async fn no_subprotocol_in_common_gets_400_and_no_route_404() {
     let peers = Peers::new(&["only"]).await;
     let gateway = peers.gateway(&[("only", "path = \"/chat\"\nsubprotocols = [\"chat.v2\"]")]);
     let ask = Handshake::new("/chat");
-    assert_eq!(gateway.status(&ask.clone().with("Sec-WebSocket-Protocol", "chat.v3")).await, 400);
+    assert_eq!(
+        gateway
+            .status(&ask.clone().with("Sec-WebSocket-Protocol", "chat.v3"))
+            .await,
+        400
+    );
     assert_eq!(gateway.status(&ask).await, 400);
     assert_eq!(gateway.status(&Handshake::new("/other")).await, 404);
     assert_eq!(gateway.status(&Handshake::plain("/other")).await, 404);
@@ -106,7 +127,9 @@ async fn a_route_may_belong_to_one_listener() {
     ));
     for (listener, served_by) in [("main", "outside"), ("second", "inside")] {
         let mut client = gateway.connect_to(listener).await;
-        client.send(Handshake::new("/").bytes(gateway.address_of(listener))).await;
+        client
+            .send(Handshake::new("/").bytes(gateway.address_of(listener)))
+            .await;
         assert_eq!(client.answer().await.header("X-Served-By"), Some(served_by));
     }
 }
@@ -179,7 +202,10 @@ async fn what_was_matched_is_what_is_forwarded() {
 #[tokio::test]
 async fn strip_prefix_takes_whole_segments_and_says_so() {
     let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), "path = \"/chat/*\"\nstrip_prefix = \"/chat\"");
+    let gateway = Gateway::route(
+        upstream.url(),
+        "path = \"/chat/*\"\nstrip_prefix = \"/chat\"",
+    );
     for (path, forwarded, prefix) in [
         ("/chat/room", "/room", Some("/chat")),
         ("/chat", "/", Some("/chat")),
@@ -188,7 +214,11 @@ async fn strip_prefix_takes_whole_segments_and_says_so() {
         ("/chat/chat/x", "/chat/x", Some("/chat")),
     ] {
         let (_client, server, _) = session_by(&gateway, &upstream, &Handshake::new(path)).await;
-        assert_eq!(server.asked_line(), format!("GET {forwarded} HTTP/1.1"), "{path}");
+        assert_eq!(
+            server.asked_line(),
+            format!("GET {forwarded} HTTP/1.1"),
+            "{path}"
+        );
         assert_eq!(server.asked("X-Forwarded-Prefix"), prefix, "{path}");
     }
 }
@@ -233,7 +263,11 @@ async fn the_upstream_sees_the_host_that_is_asked_for() {
         let ask = Handshake::new("/").host("chat.example:81");
         let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
         let endpoint = upstream.address().to_string();
-        assert_eq!(server.asked("Host"), Some(expected.unwrap_or(&endpoint)), "{host_header}");
+        assert_eq!(
+            server.asked("Host"),
+            Some(expected.unwrap_or(&endpoint)),
+            "{host_header}"
+        );
     }
 }
 
@@ -263,6 +297,9 @@ impl Peers {
 /// Who served; `None` is a 404.
 async fn served(gateway: &Gateway, host: &str, path: &str) -> Option<String> {
     let (_, answer) = gateway.ask(&Handshake::new(path).host(host)).await;
-    assert!([101, 404].contains(&answer.status), "{host}{path}: {answer:?}");
+    assert!(
+        [101, 404].contains(&answer.status),
+        "{host}{path}: {answer:?}"
+    );
     answer.header("X-Served-By").map(ToOwned::to_owned)
 }

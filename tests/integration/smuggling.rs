@@ -41,7 +41,10 @@ async fn the_upstreams_refusal_reaches_the_client_with_headers_and_body() {
     .await;
     let gateway = Gateway::before(refuses.url());
     let (mut client, answer) = gateway.ask(&Handshake::new("/")).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "{\"why\":\"full\"}"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (403, "{\"why\":\"full\"}")
+    );
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     assert_eq!(answer.header("Retry-After"), Some("9"));
     assert_eq!(answer.header("X-Hop"), None);
@@ -60,7 +63,9 @@ async fn a_refusal_in_chunks_reaches_the_client_whole() {
     let gateway = Gateway::before(refuses.url());
     let (_, answer) = gateway.ask(&Handshake::new("/")).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, "busy, wait"));
-    assert!(answer.all("Transfer-Encoding").count() == 0 || answer.header("Content-Length").is_none());
+    assert!(
+        answer.all("Transfer-Encoding").count() == 0 || answer.header("Content-Length").is_none()
+    );
 }
 
 #[tokio::test]
@@ -70,10 +75,16 @@ async fn a_refusals_body_is_bounded() {
     let refuses = peer::answers([head.as_bytes(), &body].concat()).await;
     let gateway = Gateway::before(refuses.url());
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     client.finish().await;
     let (answer, _) = client.rest().await;
-    assert!(answer.starts_with(b"HTTP/1.1 500"), "{}", answer[..answer.len().min(99)].escape_ascii());
+    assert!(
+        answer.starts_with(b"HTTP/1.1 500"),
+        "{}",
+        answer[..answer.len().min(99)].escape_ascii()
+    );
     assert!(answer.len() < 1 << 20, "{} bytes", answer.len());
 }
 
@@ -85,7 +96,9 @@ async fn nothing_of_the_client_reaches_an_upstream_that_has_not_answered() {
     let (mut client, mut server) = start(&gateway, &upstream, &early).await;
     client.send(&early).await;
     // The upstream hangs up instead of answering; all it ever got is the handshake.
-    server.send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await;
+    server
+        .send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        .await;
     server.ended().await;
     assert_eq!(client.answer().await.status, 500);
 }
@@ -107,6 +120,8 @@ async fn a_second_request_behind_the_handshake_is_a_broken_frame() {
 /// handshake and has not answered.
 async fn start(gateway: &Gateway, upstream: &Upstream, behind: &[u8]) -> (Leg, Leg) {
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").behind(behind).bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").behind(behind).bytes(gateway.address()))
+        .await;
     (client, upstream.accept().await)
 }

@@ -8,7 +8,9 @@ const NAME: &str = "Sec-WebSocket-Protocol";
 async fn the_upstream_is_offered_what_the_route_lists_in_the_clients_order() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::route(upstream.url(), "subprotocols = [\"v1\", \"v2\", \"v3\"]");
-    let ask = Handshake::new("/").with(NAME, "v3, other").with(NAME, "v1,, v2");
+    let ask = Handshake::new("/")
+        .with(NAME, "v3, other")
+        .with(NAME, "v1,, v2");
     let mut client = gateway.connect().await;
     client.send(ask.bytes(gateway.address())).await;
     let mut server = upstream.accept().await;
@@ -45,24 +47,41 @@ async fn a_choice_that_was_not_offered_gets_502() {
     ] {
         let peer = peer::chooses_subprotocol(chosen).await;
         let gateway = Gateway::route(peer.url(), keys);
-        let ask = offer.iter().fold(Handshake::new("/"), |ask, offer| ask.with(NAME, offer));
+        let ask = offer
+            .iter()
+            .fold(Handshake::new("/"), |ask, offer| ask.with(NAME, offer));
         assert_eq!(gateway.status(&ask).await, 502, "`{chosen}`");
     }
     let peer = peer::chooses_subprotocol("v1").await;
     let gateway = Gateway::before(peer.url());
-    assert_eq!(gateway.status(&Handshake::new("/")).await, 502, "nothing was offered");
+    assert_eq!(
+        gateway.status(&Handshake::new("/")).await,
+        502,
+        "nothing was offered"
+    );
 }
 
 #[tokio::test]
 async fn tokens_that_are_no_tokens_get_400() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    for offer in ["a b", "a/b", "a;b", "(a)", "a\tb", "\"a\"", "caf\u{e9}", "a, b c"] {
+    for offer in [
+        "a b",
+        "a/b",
+        "a;b",
+        "(a)",
+        "a\tb",
+        "\"a\"",
+        "caf\u{e9}",
+        "a, b c",
+    ] {
         let (_, answer) = gateway.ask(&Handshake::new("/").with(NAME, offer)).await;
         assert_eq!(answer.status, 400, "{offer}: {answer:?}");
     }
     // RFC 6455 §4.1: the tokens of an offer are unique.
-    let (_, answer) = gateway.ask(&Handshake::new("/").with(NAME, "a, b, a")).await;
+    let (_, answer) = gateway
+        .ask(&Handshake::new("/").with(NAME, "a, b, a"))
+        .await;
     assert_eq!(answer.status, 400, "{answer:?}");
     upstream.was_left_alone().await;
 }
@@ -78,7 +97,13 @@ async fn huge_offers_are_bounded_and_quick() {
         ",".repeat(15_000),
         format!("b{}x", " ".repeat(32_000)),
     ] {
-        let status = gateway.status(&Handshake::new("/").with(NAME, &offer)).await;
-        assert!([400, 431].contains(&status), "{status} for {} bytes", offer.len());
+        let status = gateway
+            .status(&Handshake::new("/").with(NAME, &offer))
+            .await;
+        assert!(
+            [400, 431].contains(&status),
+            "{status} for {} bytes",
+            offer.len()
+        );
     }
 }

@@ -109,7 +109,9 @@ async fn an_upstream_that_does_not_answer_pings_is_lost() {
         if frame.opcode != PING {
             break frame;
         }
-        client.send_frame(&Frame::pong(&frame.payload).masked()).await;
+        client
+            .send_frame(&Frame::pong(&frame.payload).masked())
+            .await;
     };
     let (code, why) = closed.code().unwrap();
     assert!([1001, 1012].contains(&code), "{code} {why}");

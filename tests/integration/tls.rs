@@ -41,7 +41,11 @@ async fn frames_pass_over_tls() {
     let handshake = Handshake::new("/").host("a.example");
     let (mut client, status) = ask(&gateway, &authority, "a.example", handshake).await;
     assert_eq!(status, 101);
-    for frame in [Frame::text("hello"), Frame::binary(vec![1; 100_000]), Frame::text("")] {
+    for frame in [
+        Frame::text("hello"),
+        Frame::binary(vec![1; 100_000]),
+        Frame::text(""),
+    ] {
         client.send_frame(&frame.clone().masked()).await;
         assert!(client.frame().await == frame);
     }
@@ -57,11 +61,17 @@ async fn the_certificate_is_chosen_by_name() {
     let gateway = gateway(&authority, &echo.url(), "");
     for name in ["a.example", "b.example", "one.wild.example"] {
         let handshake = Handshake::new("/").host(name);
-        assert_eq!(ask(&gateway, &authority, name, handshake).await.1, 101, "{name}");
+        assert_eq!(
+            ask(&gateway, &authority, name, handshake).await.1,
+            101,
+            "{name}"
+        );
     }
     // An unknown name gets the first certificate, which a client that checks does not accept.
     let stream = TcpStream::connect(gateway.address()).await.unwrap();
-    let error = within("TLS", authority.connect(stream, "c.example")).await.unwrap_err();
+    let error = within("TLS", authority.connect(stream, "c.example"))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("a.example"), "{error}");
 }
 
@@ -70,7 +80,12 @@ async fn a_host_that_the_certificate_does_not_cover_gets_421() {
     let authority = Authority::new();
     let upstream = Upstream::bind().await;
     let gateway = gateway(&authority, &upstream.url(), "");
-    for host in ["b.example", "other.example", "127.0.0.1", "two.one.wild.example"] {
+    for host in [
+        "b.example",
+        "other.example",
+        "127.0.0.1",
+        "two.one.wild.example",
+    ] {
         let handshake = Handshake::new("/").host(host);
         let (_, status) = ask(&gateway, &authority, "a.example", handshake).await;
         assert_eq!(status, 421, "{host}");
@@ -84,9 +99,20 @@ async fn the_upstream_and_the_origin_check_know_that_it_was_https() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&authority, &upstream.url(), "");
     let handshake = |origin| Handshake::new("/").host("a.example").with("Origin", origin);
-    let (_, status) = ask(&gateway, &authority, "a.example", handshake("http://a.example")).await;
+    let (_, status) = ask(
+        &gateway,
+        &authority,
+        "a.example",
+        handshake("http://a.example"),
+    )
+    .await;
     assert_eq!(status, 403);
-    let client = ask(&gateway, &authority, "a.example", handshake("https://a.example"));
+    let client = ask(
+        &gateway,
+        &authority,
+        "a.example",
+        handshake("https://a.example"),
+    );
     let ((_, status), server) = tokio::join!(client, upstream.serve());
     assert_eq!(status, 101);
     assert_eq!(server.asked("X-Forwarded-Proto"), Some("https"));
@@ -95,10 +121,17 @@ async fn the_upstream_and_the_origin_check_know_that_it_was_https() {
 #[tokio::test]
 async fn a_stalled_hello_is_cut_at_the_heads_deadline() {
     let authority = Authority::new();
-    let gateway = gateway(&authority, &peer::nobody().await, "head_timeout = \"300ms\"");
+    let gateway = gateway(
+        &authority,
+        &peer::nobody().await,
+        "head_timeout = \"300ms\"",
+    );
     gateway.connect().await.ended().await;
     // The first bytes of a ClientHello, and nothing more.
-    for started in [&b"\x16"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+    for started in [
+        &b"\x16"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ] {
         let mut client = gateway.connect().await;
         client.send(started).await;
         client.rest().await;
@@ -116,9 +149,15 @@ async fn plain_http_on_a_tls_port_ends_at_once() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&authority, &upstream.url(), "");
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let (said, _) = client.rest().await;
-    assert!(!said.starts_with(b"HTTP/1.1 101"), "{}", said.escape_ascii());
+    assert!(
+        !said.starts_with(b"HTTP/1.1 101"),
+        "{}",
+        said.escape_ascii()
+    );
     upstream.was_left_alone().await;
 }
 
@@ -172,7 +211,9 @@ async fn an_upstream_over_tls_is_checked_by_its_own_authority_and_name() {
             ),
         );
         let mut client = gateway.connect().await;
-        client.send(Handshake::new("/").bytes(gateway.address())).await;
+        client
+            .send(Handshake::new("/").bytes(gateway.address()))
+            .await;
         if status == 101 {
             let mut server = upstream.serve().await;
             assert_eq!(client.answer().await.status, 101);

@@ -11,15 +11,36 @@ async fn answers_that_break_the_handshake_get_502() {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
     for (what, answer) in [
         ("no Accept", format!("{switching}{upgrade}\r\n")),
-        ("an Accept for another key", format!("{switching}{upgrade}{accept}\r\n")),
-        ("h2c", format!("{switching}Upgrade: h2c\r\nConnection: Upgrade\r\n{accept}\r\n")),
+        (
+            "an Accept for another key",
+            format!("{switching}{upgrade}{accept}\r\n"),
+        ),
+        (
+            "h2c",
+            format!("{switching}Upgrade: h2c\r\nConnection: Upgrade\r\n{accept}\r\n"),
+        ),
         ("not HTTP", "SSH-2.0-OpenSSH_9.9\r\n\r\n".into()),
-        ("HTTP/1.0", format!("HTTP/1.0 101 Yes\r\n{upgrade}{accept}\r\n")),
+        (
+            "HTTP/1.0",
+            format!("HTTP/1.0 101 Yes\r\n{upgrade}{accept}\r\n"),
+        ),
         ("no status", format!("HTTP/1.1 \r\n{upgrade}{accept}\r\n")),
-        ("a head without end", format!("HTTP/1.1 101 Yes\r\nX: {}", "x".repeat(1 << 20))),
-        ("endless headers", format!("{switching}{}", "X-Y: z\r\n".repeat(100_000))),
-        ("endless hints", "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(10_000)),
-        ("endless continues", "HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000)),
+        (
+            "a head without end",
+            format!("HTTP/1.1 101 Yes\r\nX: {}", "x".repeat(1 << 20)),
+        ),
+        (
+            "endless headers",
+            format!("{switching}{}", "X-Y: z\r\n".repeat(100_000)),
+        ),
+        (
+            "endless hints",
+            "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(10_000),
+        ),
+        (
+            "endless continues",
+            "HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000),
+        ),
     ] {
         let broken = peer::answers(answer).await;
         let gateway = Gateway::before(broken.url());
@@ -35,13 +56,24 @@ async fn a_right_accept_does_not_excuse_the_rest() {
     for (what, headers) in [
         ("no Upgrade", "Connection: Upgrade\r\n"),
         ("no Connection", "Upgrade: websocket\r\n"),
-        ("Connection: close", "Upgrade: websocket\r\nConnection: close\r\n"),
+        (
+            "Connection: close",
+            "Upgrade: websocket\r\nConnection: close\r\n",
+        ),
         ("h2c", "Upgrade: h2c\r\nConnection: Upgrade\r\n"),
-        ("two protocols", "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n"),
-        ("a body", "Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n"),
+        (
+            "two protocols",
+            "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n",
+        ),
+        (
+            "a body",
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n",
+        ),
     ] {
         let mut client = gateway.connect().await;
-        client.send(Handshake::new("/").bytes(gateway.address())).await;
+        client
+            .send(Handshake::new("/").bytes(gateway.address()))
+            .await;
         let mut server = upstream.accept().await;
         let accept = server.accept_key();
         let head = format!("HTTP/1.1 101 Yes\r\n{headers}Sec-WebSocket-Accept: {accept}\r\n\r\n");
@@ -56,9 +88,13 @@ async fn an_accept_twice_is_no_accept() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let mut server = upstream.accept().await;
-    server.agree_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n").await;
+    server
+        .agree_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
+        .await;
     assert_eq!(client.answer().await.status, 502);
 }
 
@@ -67,9 +103,13 @@ async fn hints_before_the_answer_are_skipped() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let mut server = upstream.accept().await;
-    server.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
+    server
+        .send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        .await;
     server.agree().await;
     assert_eq!(client.answer().await.status, 101);
 }
@@ -79,7 +119,9 @@ async fn an_answer_means_the_same_however_it_arrives() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
     let mut client = gateway.connect().await;
-    client.send(Handshake::new("/").bytes(gateway.address())).await;
+    client
+        .send(Handshake::new("/").bytes(gateway.address()))
+        .await;
     let mut server = upstream.accept().await;
     let accept = server.accept_key();
     let answer = format!(
@@ -211,7 +253,11 @@ async fn the_fewest_sessions_win() {
     let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
     for _ in 0..6 {
         let (client, answer) = gateway.ask(&Handshake::new("/")).await;
-        let sessions = if answer.header("X-Served-By") == Some("one") { &mut of_one } else { &mut of_two };
+        let sessions = if answer.header("X-Served-By") == Some("one") {
+            &mut of_one
+        } else {
+            &mut of_two
+        };
         sessions.push(client);
     }
     assert_eq!((of_one.len(), of_two.len()), (3, 3));

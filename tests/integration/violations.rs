@@ -25,7 +25,11 @@ enum Sender {
 
 impl Sender {
     fn frame(self, frame: Frame) -> Frame {
-        if self == Self::Client { frame.masked() } else { frame }
+        if self == Self::Client {
+            frame.masked()
+        } else {
+            frame
+        }
     }
 
     fn head_length(self) -> usize {
@@ -42,7 +46,13 @@ fn violations(sender: Sender) -> Vec<Violation> {
 }
 
 fn violation(what: impl Into<String>, wrong: Vec<u8>) -> Violation {
-    Violation { what: what.into(), before: Vec::new(), wrong, harmless: 0, code: 1002 }
+    Violation {
+        what: what.into(),
+        before: Vec::new(),
+        wrong,
+        harmless: 0,
+        code: 1002,
+    }
 }
 
 fn broken_heads(sender: Sender) -> Vec<Violation> {
@@ -53,24 +63,50 @@ fn broken_heads(sender: Sender) -> Vec<Violation> {
     };
     let mut list = vec![
         violation("the wrong masking", wrong_mask.bytes()),
-        violation("64 bits with the top bit", frame(Frame::binary("")).head(Length::Eight, 1 << 63)),
-        violation("64 bits all set", frame(Frame::binary("")).head(Length::Eight, u64::MAX)),
+        violation(
+            "64 bits with the top bit",
+            frame(Frame::binary("")).head(Length::Eight, 1 << 63),
+        ),
+        violation(
+            "64 bits all set",
+            frame(Frame::binary("")).head(Length::Eight, u64::MAX),
+        ),
     ];
-    for (form, length) in [(Length::Two, 0), (Length::Two, 125), (Length::Eight, 5), (Length::Eight, 0xffff)] {
+    for (form, length) in [
+        (Length::Two, 0),
+        (Length::Two, 125),
+        (Length::Eight, 5),
+        (Length::Eight, 0xffff),
+    ] {
         let head = frame(Frame::binary("")).head(form, length);
         list.push(violation(format!("{length} written as {form:?}"), head));
     }
     for rsv in 1..8 {
-        list.push(violation(format!("reserved bits {rsv}"), frame(Frame::text("x").rsv(rsv)).bytes()));
-        list.push(violation(format!("reserved bits {rsv} on a ping"), frame(Frame::ping("").rsv(rsv)).bytes()));
+        list.push(violation(
+            format!("reserved bits {rsv}"),
+            frame(Frame::text("x").rsv(rsv)).bytes(),
+        ));
+        list.push(violation(
+            format!("reserved bits {rsv} on a ping"),
+            frame(Frame::ping("").rsv(rsv)).bytes(),
+        ));
     }
     for opcode in (3..8).chain(11..16) {
-        list.push(violation(format!("opcode {opcode}"), frame(Frame::new(opcode, "x")).bytes()));
-        list.push(violation(format!("opcode {opcode}, empty"), frame(Frame::new(opcode, "")).bytes()));
+        list.push(violation(
+            format!("opcode {opcode}"),
+            frame(Frame::new(opcode, "x")).bytes(),
+        ));
+        list.push(violation(
+            format!("opcode {opcode}, empty"),
+            frame(Frame::new(opcode, "")).bytes(),
+        ));
     }
     for opcode in [CLOSE, PING, PONG] {
         let fragment = frame(Frame::new(opcode, "").open()).bytes();
-        list.push(violation(format!("control {opcode} in fragments"), fragment));
+        list.push(violation(
+            format!("control {opcode} in fragments"),
+            fragment,
+        ));
         let long = frame(Frame::new(opcode, [3; 126])).bytes();
         list.push(violation(format!("control {opcode} of 126 bytes"), long));
         let longer = frame(Frame::new(opcode, "")).head(Length::Eight, 0x10000);
@@ -79,14 +115,20 @@ fn broken_heads(sender: Sender) -> Vec<Violation> {
     // The default limit is 16 MiB.
     for length in [(16 << 20) + 1, 64 << 20, u64::MAX >> 1] {
         let head = frame(Frame::binary("")).head(Length::Eight, length);
-        list.push(Violation { code: 1009, ..violation(format!("a message of {length} bytes"), head) });
+        list.push(Violation {
+            code: 1009,
+            ..violation(format!("a message of {length} bytes"), head)
+        });
     }
     list
 }
 
 fn broken_sequences(sender: Sender) -> Vec<Violation> {
     let bytes = |frames: &[Frame]| -> Vec<u8> {
-        frames.iter().flat_map(|frame| sender.frame(frame.clone()).bytes()).collect()
+        frames
+            .iter()
+            .flat_map(|frame| sender.frame(frame.clone()).bytes())
+            .collect()
     };
     let case = |what: &str, before: &[Frame], wrong: Frame| Violation {
         before: bytes(before),
@@ -97,25 +139,53 @@ fn broken_sequences(sender: Sender) -> Vec<Violation> {
     vec![
         case("a continuation of nothing", &[], last.clone()),
         case("an open continuation of nothing", &[], last.clone().open()),
-        case("a continuation after the last", &[open.clone(), last.clone()], last),
-        case("a text within a text", std::slice::from_ref(&open), Frame::text("b")),
-        case("a binary within a text", std::slice::from_ref(&open), Frame::binary("b")),
-        case("an open text within a text", std::slice::from_ref(&open), Frame::text("b").open()),
-        case("a text within, after a ping", &[open, Frame::ping("")], Frame::text("b")),
+        case(
+            "a continuation after the last",
+            &[open.clone(), last.clone()],
+            last,
+        ),
+        case(
+            "a text within a text",
+            std::slice::from_ref(&open),
+            Frame::text("b"),
+        ),
+        case(
+            "a binary within a text",
+            std::slice::from_ref(&open),
+            Frame::binary("b"),
+        ),
+        case(
+            "an open text within a text",
+            std::slice::from_ref(&open),
+            Frame::text("b").open(),
+        ),
+        case(
+            "a text within, after a ping",
+            &[open, Frame::ping("")],
+            Frame::text("b"),
+        ),
     ]
 }
 
 fn broken_closes(sender: Sender) -> Vec<Violation> {
     let close = |payload: &[u8]| sender.frame(Frame::new(CLOSE, payload)).bytes();
     let mut list = vec![violation("a Close of one byte", close(&[3]))];
-    let unassigned = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535];
+    let unassigned = [
+        0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
+    ];
     for code in unassigned {
-        list.push(violation(format!("Close {code}"), close(&u16::to_be_bytes(code))));
+        list.push(violation(
+            format!("Close {code}"),
+            close(&u16::to_be_bytes(code)),
+        ));
     }
     for reason in [&b"\xff"[..], b"ok\xc3", b"\xed\xa0\x80"] {
         let payload = [&1000_u16.to_be_bytes()[..], reason].concat();
         let what = format!("a reason `{}`", reason.escape_ascii());
-        list.push(Violation { code: 1007, ..violation(what, close(&payload)) });
+        list.push(Violation {
+            code: 1007,
+            ..violation(what, close(&payload))
+        });
     }
     list
 }
@@ -136,14 +206,23 @@ fn broken_texts(sender: Sender) -> Vec<Violation> {
         let wrong = sender.frame(Frame::text(text)).bytes();
         let harmless = sender.head_length() + good;
         let what = format!("a text `{}`", text.escape_ascii());
-        list.push(Violation { harmless, code: 1007, ..violation(what, wrong) });
+        list.push(Violation {
+            harmless,
+            code: 1007,
+            ..violation(what, wrong)
+        });
     }
     // A character begun in one fragment and not ended in the next.
     let before = sender.frame(Frame::new(TEXT, b"\xf0\x9d").open()).bytes();
     let wrong = sender.frame(Frame::continuation(b"x")).bytes();
     let harmless = sender.head_length();
     let what = "a character cut by a fragment";
-    list.push(Violation { before, harmless, code: 1007, ..violation(what, wrong) });
+    list.push(Violation {
+        before,
+        harmless,
+        code: 1007,
+        ..violation(what, wrong)
+    });
     list
 }
 
@@ -217,7 +296,10 @@ async fn a_huge_promise_and_silence_costs_nothing_and_is_no_violation() {
 #[tokio::test]
 async fn tiny_fragments_for_long_are_carried_and_counted() {
     let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), "[routes.limits]\nmax_message_size = \"1KiB\"");
+    let gateway = Gateway::route(
+        upstream.url(),
+        "[routes.limits]\nmax_message_size = \"1KiB\"",
+    );
     let (mut client, mut server) = session(&gateway, &upstream).await;
     let first = Frame::new(BINARY, "x").open().masked().bytes();
     let more = Frame::continuation("x").open().masked().bytes();
@@ -261,7 +343,11 @@ impl Sides {
         let upstream = Upstream::bind().await;
         let gateway = Gateway::before(upstream.url());
         let bystander = session(&gateway, &upstream).await;
-        Self { upstream, gateway, bystander }
+        Self {
+            upstream,
+            gateway,
+            bystander,
+        }
     }
 
     async fn client_commits(&self, violation: &Violation, cut: Cut) {
@@ -273,7 +359,11 @@ impl Sides {
         );
         violation.check(&seen, 1001, &told);
         let closes = wire::frames(&seen[violation.before.len()..]).0;
-        assert!(closes.iter().all(|close| close.mask.is_some()), "{}", violation.what);
+        assert!(
+            closes.iter().all(|close| close.mask.is_some()),
+            "{}",
+            violation.what
+        );
     }
 
     async fn upstream_commits(&self, violation: &Violation, cut: Cut) {
@@ -300,9 +390,17 @@ impl Sides {
 impl Violation {
     /// `seen` is all that the receiver got, `told` all that the sender got.
     fn check(&self, seen: &[u8], receiver_code: u16, told: &[u8]) {
-        let Self { what, before, wrong, harmless, code } = self;
+        let Self {
+            what,
+            before,
+            wrong,
+            harmless,
+            code,
+        } = self;
         let shown = seen.escape_ascii();
-        let rest = seen.strip_prefix(&before[..]).unwrap_or_else(|| panic!("{what}: lost in `{shown}`"));
+        let rest = seen
+            .strip_prefix(&before[..])
+            .unwrap_or_else(|| panic!("{what}: lost in `{shown}`"));
         // Either the frame had begun to pass and its leg is cut, or the receiver got a Close.
         let is_cut = wrong.starts_with(rest) && rest.len() <= *harmless;
         if !is_cut || rest.is_empty() {
@@ -316,7 +414,11 @@ impl Violation {
 
         let (frames, left) = wire::frames(told);
         let is_close = frames.len() == 1 && frames[0].opcode == CLOSE && left.is_empty();
-        assert!(is_close, "{what}: the sender got {frames:?} `{}`", left.escape_ascii());
+        assert!(
+            is_close,
+            "{what}: the sender got {frames:?} `{}`",
+            left.escape_ascii()
+        );
         let (got, reason) = frames[0].code().unwrap();
         assert_eq!(got, *code, "{what}: {reason}");
         assert!(!reason.is_empty(), "{what}");

@@ -24,7 +24,10 @@ impl Gateway {
 
     /// The same with more keys of the route, its tables last.
     pub fn route(url: impl AsRef<str>, keys: &str) -> Self {
-        Self::start(&format!("{LISTENER}[[routes]]\nupstream = \"{}\"\n{keys}\n", url.as_ref()))
+        Self::start(&format!(
+            "{LISTENER}[[routes]]\nupstream = \"{}\"\n{keys}\n",
+            url.as_ref()
+        ))
     }
 
     /// From a whole configuration.
@@ -40,7 +43,10 @@ impl Gateway {
             Err(problems) => panic!("{}", problems.render(false)),
         };
         let inner = lifecycle::Gateway::start(&settings).unwrap();
-        Self { inner, _folder: folder }
+        Self {
+            inner,
+            _folder: folder,
+        }
     }
 
     pub fn folder(&self) -> &Path {
@@ -78,7 +84,11 @@ impl Gateway {
     pub async fn connect_tls(&self, authority: &Authority, name: &str) -> Leg {
         let stream = TcpStream::connect(self.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Leg::tls(within("TLS", authority.connect(stream, name)).await.unwrap())
+        Leg::tls(
+            within("TLS", authority.connect(stream, name))
+                .await
+                .unwrap(),
+        )
     }
 
     /// Asks over a connection of its own.
@@ -103,7 +113,10 @@ impl Gateway {
 
     /// Waits until so many sessions are live.
     pub async fn has_sessions(&self, count: usize) {
-        until(&format!("{count} sessions"), || self.inner.sessions() == count).await;
+        until(&format!("{count} sessions"), || {
+            self.inner.sessions() == count
+        })
+        .await;
     }
 
     /// Drains it to the end.

@@ -28,15 +28,24 @@ impl Handshake {
             method: "GET".into(),
             target: target.into(),
             version: "HTTP/1.1".into(),
-            headers: headers.map(|(name, value)| (name.into(), value.into())).into(),
+            headers: headers
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
             behind: Vec::new(),
         }
     }
 
     /// An ordinary request.
     pub fn plain(target: &str) -> Self {
-        let without = ["Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"];
-        without.iter().fold(Self::new(target), |request, name| request.without(name))
+        let without = [
+            "Upgrade",
+            "Connection",
+            "Sec-WebSocket-Key",
+            "Sec-WebSocket-Version",
+        ];
+        without
+            .iter()
+            .fold(Self::new(target), |request, name| request.without(name))
     }
 
     pub fn method(mut self, method: &str) -> Self {
@@ -57,13 +66,17 @@ impl Handshake {
 
     /// Replaces a header that is there.
     pub fn set(mut self, name: &str, value: &str) -> Self {
-        let header = self.headers.iter_mut().find(|header| header.0.eq_ignore_ascii_case(name));
+        let header = self
+            .headers
+            .iter_mut()
+            .find(|header| header.0.eq_ignore_ascii_case(name));
         header.unwrap_or_else(|| panic!("no `{name}`")).1 = value.into();
         self
     }
 
     pub fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|header| !header.0.eq_ignore_ascii_case(name));
+        self.headers
+            .retain(|header| !header.0.eq_ignore_ascii_case(name));
         self
     }
 

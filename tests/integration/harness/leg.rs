@@ -51,21 +51,33 @@ impl Answer {
         self.all(name).next()
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let same = move |header: &&(String, String)| header.0.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(same).map(|header| header.1.as_str())
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        let same = move |header: &&(String, String)| header.0.eq_ignore_ascii_case(&name);
+        self.headers
+            .iter()
+            .filter(same)
+            .map(|header| header.1.as_str())
     }
 }
 
 impl Leg {
     pub fn plain(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { stream: Stream::Plain(stream), unread: Vec::new(), request: String::new() }
+        Self {
+            stream: Stream::Plain(stream),
+            unread: Vec::new(),
+            request: String::new(),
+        }
     }
 
     pub fn tls(stream: impl Into<TlsStream<TcpStream>>) -> Self {
         let stream = Stream::Tls(Box::new(stream.into()));
-        Self { stream, unread: Vec::new(), request: String::new() }
+        Self {
+            stream,
+            unread: Vec::new(),
+            request: String::new(),
+        }
     }
 
     fn stream(&mut self) -> &mut dyn Duplex {
@@ -128,7 +140,9 @@ impl Leg {
     pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.unread.len() < count {
             let so_far = self.unread.len();
-            self.receive().await.unwrap_or_else(|end| panic!("{end:?} after {so_far} of {count}"));
+            self.receive()
+                .await
+                .unwrap_or_else(|end| panic!("{end:?} after {so_far} of {count}"));
         }
         let rest = self.unread.split_off(count);
         std::mem::replace(&mut self.unread, rest)
@@ -154,8 +168,14 @@ impl Leg {
     /// The next frame must be a Close with `code`; its reason.
     pub async fn close(&mut self, code: u16) -> String {
         let frame = self.frame().await;
-        assert_eq!(frame.opcode, wire::CLOSE, "{frame:?} instead of Close {code}");
-        let (got, reason) = frame.code().unwrap_or_else(|| panic!("{frame:?} instead of {code}"));
+        assert_eq!(
+            frame.opcode,
+            wire::CLOSE,
+            "{frame:?} instead of Close {code}"
+        );
+        let (got, reason) = frame
+            .code()
+            .unwrap_or_else(|| panic!("{frame:?} instead of {code}"));
         assert_eq!(got, code, "reason `{reason}`");
         reason
     }
@@ -175,7 +195,11 @@ impl Leg {
         loop {
             let (frames, _) = wire::frames(&self.unread);
             if let Some(close) = frames.into_iter().find(|frame| frame.opcode == wire::CLOSE) {
-                let answer = if masked { close.masked() } else { close.unmasked() };
+                let answer = if masked {
+                    close.masked()
+                } else {
+                    close.unmasked()
+                };
                 // It may have been the answer already.
                 let _ = self.try_send(&answer.bytes()).await;
                 return self.rest().await.0;
@@ -216,7 +240,11 @@ impl Leg {
     /// Nothing more must come but the end.
     pub async fn ended(&mut self) -> End {
         let (bytes, end) = self.rest().await;
-        assert!(bytes.is_empty(), "{:?} instead of the end", wire::frames(&bytes));
+        assert!(
+            bytes.is_empty(),
+            "{:?} instead of the end",
+            wire::frames(&bytes)
+        );
         end
     }
 
@@ -224,11 +252,18 @@ impl Leg {
     pub async fn answer(&mut self) -> Answer {
         let head = self.head().await;
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .expect("a status line");
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         let status = status.parse().unwrap();
-        let mut answer = Answer { status, headers: headers.collect(), body: String::new() };
+        let mut answer = Answer {
+            status,
+            headers: headers.collect(),
+            body: String::new(),
+        };
         if status != 101 {
             let body = match answer.header("content-length") {
                 Some(length) => self.bytes(length.parse().unwrap()).await,
@@ -247,7 +282,10 @@ impl Leg {
                 return String::from_utf8(head[..end].to_vec()).unwrap();
             }
             if let Err(end) = self.receive().await {
-                panic!("{end:?} instead of a head; got `{}`", self.unread.escape_ascii());
+                panic!(
+                    "{end:?} instead of a head; got `{}`",
+                    self.unread.escape_ascii()
+                );
             }
         }
     }
@@ -298,7 +336,9 @@ impl Leg {
 
     /// Ends it with a RST.
     pub fn reset(self) {
-        let Stream::Plain(stream) = &self.stream else { panic!("only of a plain connection") };
+        let Stream::Plain(stream) = &self.stream else {
+            panic!("only of a plain connection")
+        };
         stream.set_zero_linger().unwrap();
     }
 }

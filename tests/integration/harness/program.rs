@@ -31,7 +31,10 @@ fn command(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsgate"));
     // Nothing of the machine's own: no configuration, no log filter.
     command.args(arguments).current_dir(folder).env_clear();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -50,7 +53,11 @@ pub async fn finish(arguments: &[&str], folder: &Path, input: &str) -> Finished 
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     let output = within("the program's end", ended).await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Finished { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    Finished {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 impl Program {
@@ -66,7 +73,12 @@ impl Program {
                 }
             }
         });
-        let mut program = Self { child, lines, log: Vec::new(), address: String::new() };
+        let mut program = Self {
+            child,
+            lines,
+            log: Vec::new(),
+            address: String::new(),
+        };
         program.address = program.listening().await;
         program
     }
@@ -75,8 +87,15 @@ impl Program {
     async fn listening(&mut self) -> String {
         loop {
             let line = self.line("listening").await;
-            if let Some((_, rest)) = line.split_once("listening").filter(|_| line.contains("127.0.0.1:")) {
-                let around = if rest.contains("127.0.0.1:") { rest } else { &line };
+            if let Some((_, rest)) = line
+                .split_once("listening")
+                .filter(|_| line.contains("127.0.0.1:"))
+            {
+                let around = if rest.contains("127.0.0.1:") {
+                    rest
+                } else {
+                    &line
+                };
                 let address = &around[around.find("127.0.0.1:").unwrap()..];
                 let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
                 return address[..end.unwrap_or(address.len())].to_owned();
@@ -95,7 +114,9 @@ impl Program {
     pub async fn event(&mut self, message: &str) -> Value {
         loop {
             let line = self.line(message).await;
-            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+            let Ok(event) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
             if event["message"] == message {
                 return event;
             }
@@ -103,7 +124,11 @@ impl Program {
     }
 
     pub async fn connect(&self) -> Leg {
-        Leg::plain(within("connecting", TcpStream::connect(&self.address)).await.unwrap())
+        Leg::plain(
+            within("connecting", TcpStream::connect(&self.address))
+                .await
+                .unwrap(),
+        )
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -146,4 +171,3 @@ impl Drop for Program {
         let _ = self.child.wait();
     }
 }
-

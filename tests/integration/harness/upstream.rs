@@ -16,12 +16,18 @@ pub struct Upstream {
 impl Upstream {
     pub async fn bind() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        Self { listener, tls: None }
+        Self {
+            listener,
+            tls: None,
+        }
     }
 
     /// With a certificate of `authority` for `name`.
     pub async fn bind_tls(authority: &Authority, name: &str) -> Self {
-        Self { tls: Some(authority.acceptor(name)), ..Self::bind().await }
+        Self {
+            tls: Some(authority.acceptor(name)),
+            ..Self::bind().await
+        }
     }
 
     /// Whose sockets hold little, so that backpressure shows soon.
@@ -30,7 +36,10 @@ impl Upstream {
         socket.set_recv_buffer_size(16 * 1024).unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        Self { listener: socket.listen(16).unwrap(), tls: None }
+        Self {
+            listener: socket.listen(16).unwrap(),
+            tls: None,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -51,7 +60,9 @@ impl Upstream {
 
     /// The gateway's next connection, nothing read.
     pub async fn accept_silently(&self) -> Leg {
-        let (stream, _) = within("the gateway's connection", self.listener.accept()).await.unwrap();
+        let (stream, _) = within("the gateway's connection", self.listener.accept())
+            .await
+            .unwrap();
         match &self.tls {
             None => Leg::plain(stream),
             Some(tls) => Leg::tls(within("TLS", tls.accept(stream)).await.unwrap()),
@@ -65,9 +76,18 @@ impl Upstream {
 
     /// Begins TLS with a gateway that will not trust what it sees.
     pub async fn refuse_tls(&self) {
-        let (stream, _) = within("the gateway's connection", self.listener.accept()).await.unwrap();
-        let handshake = self.tls.as_ref().expect("an upstream with TLS").accept(stream);
-        assert!(within("TLS", handshake).await.is_err(), "the gateway trusts anybody");
+        let (stream, _) = within("the gateway's connection", self.listener.accept())
+            .await
+            .unwrap();
+        let handshake = self
+            .tls
+            .as_ref()
+            .expect("an upstream with TLS")
+            .accept(stream);
+        assert!(
+            within("TLS", handshake).await.is_err(),
+            "the gateway trusts anybody"
+        );
     }
 
     /// Accepts, agrees, and gives the leg.

@@ -26,7 +26,13 @@ pub struct Frame {
 
 impl Frame {
     pub fn new(opcode: u8, payload: impl AsRef<[u8]>) -> Self {
-        Self { fin: true, rsv: 0, opcode, mask: None, payload: payload.as_ref().to_vec() }
+        Self {
+            fin: true,
+            rsv: 0,
+            opcode,
+            mask: None,
+            payload: payload.as_ref().to_vec(),
+        }
     }
 
     pub fn text(payload: impl AsRef<[u8]>) -> Self {
@@ -107,14 +113,21 @@ impl Frame {
     /// The payload as it is sent.
     pub fn body(&self) -> Vec<u8> {
         let key = self.mask.unwrap_or_default();
-        self.payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
+        self.payload
+            .iter()
+            .zip(key.iter().cycle())
+            .map(|(byte, key)| byte ^ key)
+            .collect()
     }
 
     /// The code and reason of a Close; `None` where it has neither.
     pub fn code(&self) -> Option<(u16, String)> {
         assert_eq!(self.opcode, CLOSE, "{self:?} is no Close");
         let (code, reason) = self.payload.split_first_chunk()?;
-        Some((u16::from_be_bytes(*code), String::from_utf8(reason.to_vec()).unwrap()))
+        Some((
+            u16::from_be_bytes(*code),
+            String::from_utf8(reason.to_vec()).unwrap(),
+        ))
     }
 
     /// The first frame in `bytes` and what it takes; `None` if it is not whole.
@@ -158,7 +171,13 @@ pub enum Length {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fin, rsv, opcode, mask, payload } = self;
+        let Self {
+            fin,
+            rsv,
+            opcode,
+            mask,
+            payload,
+        } = self;
         let shown = payload[..payload.len().min(60)].escape_ascii();
         let masked = if mask.is_some() { "masked" } else { "bare" };
         write!(f, "Frame(fin {fin}, rsv {rsv}, opcode {opcode}, {masked}, ")?;
