@@ -14,3 +14,5 @@ pub mod tls;
 
 pub mod admission;
 pub mod relay;
+
+pub mod gateway;
