@@ -3,15 +3,15 @@
 use super::*;
 use crate::config::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::net::Socket;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream as ClientStream;
-use tokio_rustls::rustls::CipherSuite;
 use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{CipherSuite, SignatureScheme};
 use tokio_rustls::server::TlsStream as ServerStream;
 
 /// A folder of certificates, each its own root.
@@ -32,14 +32,25 @@ impl Authority {
 
     /// Writes `label.pem` and `label.key`.
     fn issue(&self, label: &str, names: &[&str]) -> CertificateFiles {
+        self.issue_with(label, names, &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    fn issue_with(
+        &self,
+        label: &str,
+        names: &[&str],
+        algorithm: &'static SignatureAlgorithm,
+    ) -> CertificateFiles {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let cert = CertificateParams::new(names).unwrap();
+        let cert = cert.self_signed(&key).unwrap();
         let files = CertificateFiles {
             cert: self.path(&format!("{label}.pem")),
             key: self.path(&format!("{label}.key")),
         };
         std::fs::write(&files.cert, cert.pem()).unwrap();
-        std::fs::write(&files.key, signing_key.serialize_pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
     }
 }
@@ -174,6 +185,25 @@ fn what_is_shown_covers_its_own_names_alone() {
     ];
     for (sni, host, expected) in cases {
         assert_eq!(server.covers(sni, host), expected, "{sni:?} for {host}");
+    }
+}
+
+#[test]
+fn of_two_certificates_for_a_name_the_first_that_the_client_can_verify_is_shown() {
+    let authority = Authority::new();
+    let ecdsa = authority.issue("ecdsa", &["one.test"]);
+    let ed25519 = authority.issue_with("ed25519", &["one.test"], &rcgen::PKCS_ED25519);
+    let certificates = [ecdsa.clone(), ed25519.clone()];
+    let certificates = certificates::Certificates::load(&certificates).unwrap();
+    let p256 = SignatureScheme::ECDSA_NISTP256_SHA256;
+    let cases = [
+        (vec![SignatureScheme::ED25519, p256], &ecdsa),
+        (vec![SignatureScheme::ED25519], &ed25519),
+        (vec![SignatureScheme::RSA_PSS_SHA256], &ecdsa),
+    ];
+    for (schemes, expected) in cases {
+        let chosen = certificates.choose(Some("ONE.test"), &schemes).unwrap();
+        assert_eq!(chosen.cert[0], der(expected), "{schemes:?}");
     }
 }
 

@@ -18,6 +18,7 @@ use http::HeaderMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpSocket;
 
 /// Settings with the defaults of the configuration.
 fn settings(endpoints: Vec<EndpointAddress>) -> Upstream {
@@ -78,8 +79,19 @@ fn sessions(opened: &Opened) -> u32 {
     opened.lease.endpoint().sessions()
 }
 
-/// A port of this machine that nobody listens on.
-async fn closed_port() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// A port of this machine that nobody listens on: it is held, so that no other test gets it.
+struct ClosedPort {
+    address: SocketAddr,
+    _held: TcpSocket,
+}
+
+impl ClosedPort {
+    fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self {
+            address: socket.local_addr().unwrap(),
+            _held: socket,
+        }
+    }
 }

@@ -36,9 +36,9 @@ async fn each_address_of_a_name_is_an_endpoint() {
 
 #[tokio::test]
 async fn a_name_that_is_the_endpoint_is_dialled_at_its_next_address() {
-    let dead = closed_port().await;
+    let closed = ClosedPort::new();
     let peer = Peer::that(Behaviour::Agrees).await;
-    let script = Script::at_once(vec![Ok(vec![dead, peer.address])]);
+    let script = Script::at_once(vec![Ok(vec![closed.address, peer.address])]);
     let mut settings = named();
     settings.resolve = Resolve::One;
     settings.host_header = HostHeader::Endpoint;

@@ -123,7 +123,6 @@ async fn every_fault_has_its_name() {
         (AcceptsAndStaysSilent, "upgrade_timeout"),
         (AnswersSlowly, "upgrade_timeout"),
         (ClosesBeforeAnswer, "lost"),
-        (CutsItsHead, "broken_answer"),
         (WrongAccept, "broken_answer"),
         (UpgradesToH2c, "broken_answer"),
         (ChoosesUnofferedProtocol, "broken_answer"),
@@ -142,6 +141,21 @@ async fn every_fault_has_its_name() {
         assert_eq!(error.label(), label, "{behaviour:?}: {error:?}");
         assert_eq!(error.endpoint(), Some("one"), "{behaviour:?}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_anywhere_inside_its_head_is_no_leg() {
+    // As long for every key.
+    let whole = peer::good_answer("").len();
+    assert_eq!(label_of_cut(0).await, "lost");
+    for length in 1..whole {
+        assert_eq!(label_of_cut(length).await, "broken_answer", "{length}");
+    }
+}
+
+async fn label_of_cut(length: usize) -> &'static str {
+    let answer = peer::answer(Behaviour::CutsItsHeadAt(length)).await;
+    answer.unwrap_err().label()
 }
 
 #[tokio::test]

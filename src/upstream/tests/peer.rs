@@ -25,7 +25,8 @@ pub(super) enum Behaviour {
     ClosesBeforeAnswer,
     ResetsBeforeAnswer,
     AnswersSlowly,
-    CutsItsHead,
+    /// Ends after so many bytes of a good answer.
+    CutsItsHeadAt(usize),
     WrongAccept,
     UpgradesToH2c,
     ChoosesUnofferedProtocol,
@@ -127,7 +128,7 @@ where
     let good = good_answer(request);
     let stays = !matches!(
         behaviour,
-        ClosesBeforeAnswer | CutsItsHead | ClosesAfterInterim | Says(_)
+        ClosesBeforeAnswer | CutsItsHeadAt(_) | ClosesAfterInterim | Says(_)
     );
     match behaviour {
         Agrees => say(socket, &good).await,
@@ -152,7 +153,7 @@ where
                 say(socket, &byte.to_string()).await;
             }
         }
-        CutsItsHead => say(socket, &good[..good.len() / 2]).await,
+        CutsItsHeadAt(length) => say(socket, &good[..length]).await,
         WrongAccept => {
             let wrong = accept_key("another key");
             say(socket, &good.replace(&accept_of(request), &wrong)).await;
@@ -259,7 +260,7 @@ pub(super) async fn read_head<S: AsyncRead + Unpin>(socket: &mut S) -> String {
     String::from_utf8(head).unwrap()
 }
 
-fn good_answer(request: &str) -> String {
+pub(super) fn good_answer(request: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\nX-Served-By: one\r\nKeep-Alive: timeout=5\r\n\r\n",
