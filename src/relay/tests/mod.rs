@@ -1,6 +1,7 @@
 //! The relay between in-memory peers, under a paused clock.
 
 mod closing;
+mod direction;
 mod heartbeat;
 mod passing;
 mod peer;
