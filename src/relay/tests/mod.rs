@@ -7,6 +7,7 @@ mod passing;
 mod peer;
 mod pressure;
 mod simulation;
+mod sockets;
 mod stream;
 
 use super::{Control, Early, Negotiated, Outcome, Rules, relay};
