@@ -58,6 +58,12 @@ impl Control {
         drop(before);
     }
 
+    /// Forgets whom an order wakes: the waker would keep the ended session's memory.
+    pub(super) fn forget_waker(&self) {
+        let before = self.lock().waker.take();
+        drop(before);
+    }
+
     /// The order, once.
     pub(super) fn take(&self) -> Option<CloseOrder> {
         if !self.ordered.load(Ordering::Acquire) {

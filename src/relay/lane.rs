@@ -6,12 +6,13 @@ use super::deadlines::Tick;
 use super::direction::{Direction, Judge, Then};
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
+use super::wire::Wire;
 use super::{Loss, Rules};
 use crate::frame::Violation;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 /// A direction with all it needs, borrowed for one poll.
 pub(super) struct Lane<'a, S> {
@@ -43,7 +44,7 @@ pub(super) enum Event {
     Lost(Loss),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Lane<'_, S> {
+impl<S: Wire> Lane<'_, S> {
     /// Writes what waits for the leg, and what the gateway has to say to it.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
         let before = self.to.outlet.condition();

@@ -5,11 +5,11 @@ use super::deadlines::Tick;
 use super::heartbeat::{Pulse, random};
 use super::outcome::LegOutcome;
 use super::outlet::Outlet;
+use super::wire::Wire;
 use crate::frame::{ControlFrame, code};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
 
 /// A leg and its state.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl<S> Leg<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Leg<S> {
+impl<S: Wire> Leg<S> {
     pub(super) fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8], now: Tick) {
         self.outlet.send(&mut self.stream, cx, bytes, now);
     }
@@ -204,5 +204,12 @@ impl<S: AsyncWrite + Unpin> Leg<S> {
             }
         }
         clear
+    }
+
+    /// Leaves politely where that takes a word, without waiting for the word to be taken.
+    pub(super) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
+        if self.stream.owes_goodbye() && self.fin != Fin::Done && self.outlet.broken().is_none() {
+            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        }
     }
 }

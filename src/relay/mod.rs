@@ -7,7 +7,7 @@
 //!   was told and has said, whether it lives;
 //! - `lane` moves bytes from one leg to the other and says the gateway's own frames between them;
 //! - `session` polls both lanes, `timing` looks at the clock, `closing` decides how a session ends;
-//! - `deadlines` and `buffer` are what the sessions of a thread share.
+//! - `wire` is what a stream must be; `deadlines` and `buffer` are what the sessions of a thread share.
 
 mod buffer;
 mod closing;
@@ -22,6 +22,10 @@ mod outlet;
 mod rules;
 mod session;
 mod timing;
+mod wire;
+
+#[doc(hidden)]
+pub mod fuzzing;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +33,10 @@ mod tests;
 pub use control::{CloseOrder, Control};
 pub use outcome::{End, GatewayEnd, LegOutcome, Loss, Outcome, Side, Totals};
 pub use rules::Rules;
+pub use wire::Wire;
 
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What the two handshakes settled for both directions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub fn relay<S>(
     control: Arc<Control>,
 ) -> impl Future<Output = Outcome> + Send
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Wire + Send,
 {
     session::Session::new(client, upstream, early, rules, negotiated, control)
 }

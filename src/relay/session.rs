@@ -8,12 +8,12 @@ use super::direction::Direction;
 use super::heartbeat::random;
 use super::lane::{Lane, Signals};
 use super::leg::Leg;
+use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A session under way. The client's stream stands first and is dropped first.
 pub(super) struct Session<S> {
@@ -117,8 +117,10 @@ impl<S> Session<S> {
         self.waker = Some(waker.clone());
     }
 
-    fn outcome(&self, ending: &Ending) -> Outcome {
-        Outcome {
+    /// What became of the session, once nothing is left to be done.
+    fn outcome(&self) -> Option<Outcome> {
+        let ending = self.ending.as_ref().filter(|ending| self.is_over(ending))?;
+        Some(Outcome {
             ended_by: ending.by,
             end: ending.end,
             client: self.client.closes,
@@ -126,11 +128,11 @@ impl<S> Session<S> {
             to_upstream: self.to_upstream.totals,
             to_client: self.to_client.totals,
             duration: self.began.until(self.timer.moment()),
-        }
+        })
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: Wire> Session<S> {
     fn receive_early(&mut self, cx: &mut Context<'_>) {
         let Some(early) = self.early.take() else {
             return;
@@ -186,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Session<S> {
+impl<S: Wire> Future for Session<S> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -197,10 +199,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Session<S> {
         }
         session.receive_early(cx);
         session.work(cx);
-        match &session.ending {
-            Some(ending) if session.is_over(ending) => Poll::Ready(session.outcome(ending)),
-            _ => Poll::Pending,
-        }
+        let Some(outcome) = session.outcome() else {
+            return Poll::Pending;
+        };
+        session.client.say_goodbye(cx);
+        session.upstream.say_goodbye(cx);
+        Poll::Ready(outcome)
+    }
+}
+
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        self.control.forget_waker();
     }
 }
 

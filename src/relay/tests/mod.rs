@@ -1,11 +1,13 @@
 //! The relay between in-memory peers, under a paused clock.
 
 mod closing;
+mod direction;
 mod heartbeat;
 mod passing;
 mod peer;
 mod pressure;
 mod simulation;
+mod sockets;
 mod stream;
 
 use super::{Control, Early, Negotiated, Outcome, Rules, relay};

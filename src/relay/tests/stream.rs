@@ -1,5 +1,6 @@
 //! An in-memory connection that can fail as sockets do, and move bytes in pieces as odd as a seed wants.
 
+use crate::relay::Wire;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -121,6 +122,12 @@ impl AsyncWrite for TestStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl Wire for TestStream {
+    fn owes_goodbye(&self) -> bool {
+        true
     }
 }
 
