@@ -127,20 +127,35 @@ impl Admitted {
                     host: host.clone(),
                     port: *port,
                 }),
-                OriginPattern::Wildcard { scheme, suffix, port } => wildcard.push(Wildcard {
+                OriginPattern::Wildcard {
+                    scheme,
+                    suffix,
+                    port,
+                } => wildcard.push(Wildcard {
                     scheme: compiled(*scheme),
                     suffix: suffix.clone(),
                     port: *port,
                 }),
             }
         }
-        Self::Listed { any, null, exact, wildcard }
+        Self::Listed {
+            any,
+            null,
+            exact,
+            wildcard,
+        }
     }
 
     /// `"*"` is every page that has an origin; one without (`null`) can be made by any page, in a
     /// sandboxed frame, so it must be named.
     fn lists(&self, origin: &Origin) -> bool {
-        let Self::Listed { any, null, exact, wildcard } = self else {
+        let Self::Listed {
+            any,
+            null,
+            exact,
+            wildcard,
+        } = self
+        else {
             return false;
         };
         match origin {
@@ -253,8 +268,16 @@ mod tests {
         for (origin, own, expected) in [
             ("https://chat.example.com", own, Ok(())),
             ("HTTPS://Chat.Example.com.:443", own, Ok(())),
-            ("https://chat.example.com", Some("https://chat.example.com:443"), Ok(())),
-            ("http://localhost:8080", Some("http://localhost:8080"), Ok(())),
+            (
+                "https://chat.example.com",
+                Some("https://chat.example.com:443"),
+                Ok(()),
+            ),
+            (
+                "http://localhost:8080",
+                Some("http://localhost:8080"),
+                Ok(()),
+            ),
             ("http://[::1]:8080", Some("http://[::1]:8080"), Ok(())),
             ("http://chat.example.com", own, REFUSED),
             ("https://chat.example.com:8443", own, REFUSED),
@@ -269,14 +292,22 @@ mod tests {
             // The page of a host that the gateway does not answer for: DNS rebinding.
             ("http://rebound.evil.com", None, REFUSED),
         ] {
-            assert_eq!(check(&rule, &[origin], own, None), expected, "{origin} {own:?}");
+            assert_eq!(
+                check(&rule, &[origin], own, None),
+                expected,
+                "{origin} {own:?}"
+            );
         }
     }
 
     #[test]
     fn a_list_admits_what_it_names_and_nothing_like_it() {
         let rule = rule(
-            Some(&["https://good.example", "http://dev.example:3000", "https://*.apps.example"]),
+            Some(&[
+                "https://good.example",
+                "http://dev.example:3000",
+                "https://*.apps.example",
+            ]),
             false,
         );
         for (origin, expected) in [
@@ -304,7 +335,12 @@ mod tests {
         ] {
             assert_eq!(check(&rule, &[origin], None, None), expected, "{origin}");
         }
-        let listed = check(&rule, &["https://own.example"], Some("https://own.example"), None);
+        let listed = check(
+            &rule,
+            &["https://own.example"],
+            Some("https://own.example"),
+            None,
+        );
         assert_eq!(listed, REFUSED, "a list takes the place of the own origin");
     }
 
@@ -356,7 +392,12 @@ mod tests {
             (None, true, None, MISSING),
             (None, true, Some("same-origin"), MISSING),
             (Some(&["https://a.example"][..]), false, None, Ok(())),
-            (Some(&["https://a.example"]), false, Some("cross-site"), CROSS),
+            (
+                Some(&["https://a.example"]),
+                false,
+                Some("cross-site"),
+                CROSS,
+            ),
             (Some(&["*"]), false, Some("cross-site"), Ok(())),
             (Some(&["*"]), true, None, MISSING),
         ] {
