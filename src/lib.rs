@@ -15,3 +15,5 @@ pub mod tls;
 pub mod admission;
 pub mod relay;
 pub mod upstream;
+
+pub mod gateway;

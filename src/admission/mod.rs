@@ -5,8 +5,10 @@
 
 pub mod auth;
 mod identity;
+mod origin;
 
 pub use identity::Identity;
+pub use origin::{OriginRefusal, OriginRule};
 
 use auth::{Check, Method, Source};
 use http::header::{HeaderMap, HeaderValue};

@@ -1,0 +1,5 @@
+//! The composition: from an accepted connection to a session.
+
+mod guard;
+
+pub use guard::Guarded;
