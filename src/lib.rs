@@ -16,10 +16,4 @@ pub mod admission;
 pub mod relay;
 pub mod upstream;
 
-pub mod session;
-
-pub mod telemetry;
-
 pub mod gateway;
-
-pub mod lifecycle;

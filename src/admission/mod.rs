@@ -37,7 +37,7 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
-    /// The origin that the request was sent to; `None` where its host is not one that the gateway
+    /// The origin that the request was sent to; `None` if its host is not one that the gateway
     /// answers for.
     pub own_origin: Option<Origin>,
 }
@@ -53,7 +53,7 @@ pub struct Permit {
 /// The handshake may not enter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A page of another site, or one that cannot be told.
+    /// The page that asks may not.
     #[error(transparent)]
     Origin(#[from] OriginRefusal),
     /// No credential, or none that is good.
@@ -87,7 +87,8 @@ impl Admission {
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
         let origin = Origin::of(ask.headers);
-        self.origin.check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        self.origin
+            .check(origin, ask.own_origin.as_ref(), ask.headers)?;
         let identity = self.authenticate(ask).await?;
         Ok(Permit {
             identity,
@@ -136,13 +137,13 @@ impl Refusal {
     /// For logs and metrics.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Origin(refusal) => refusal.label(),
             Self::Unauthenticated {
                 had_credential: true,
                 ..
             } => "bad_credential",
             Self::Unauthenticated { .. } => "no_credential",
             Self::Busy { .. } => "auth_busy",
-            Self::Origin(refusal) => refusal.label(),
         }
     }
 }
@@ -150,7 +151,8 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod, CredentialSource};
+    use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod};
+    use crate::config::{CredentialSource, OriginPolicy};
     use aws_lc_rs::digest::{SHA256, digest};
     use tempfile::NamedTempFile;
 
@@ -183,6 +185,13 @@ mod tests {
         })
     }
 
+    fn own_origin_only() -> OriginRule {
+        OriginRule::new(&OriginPolicy {
+            origins: None,
+            require: false,
+        })
+    }
+
     /// A route that takes people with a password, and robots with a key.
     fn both() -> (NamedTempFile, Admission) {
         let (file, settings) = users();
@@ -195,7 +204,7 @@ mod tests {
             method("robots", robots()),
         ];
         let methods = auth::Methods::build(&settings).unwrap();
-        (file, Admission::new(methods.all()))
+        (file, Admission::new(own_origin_only(), methods.all()))
     }
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -211,7 +220,12 @@ mod tests {
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Permit, Refusal> {
-        admission.admit(&Ask { headers, query }).await
+        let ask = Ask {
+            headers,
+            query,
+            own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+        };
+        admission.admit(&ask).await
     }
 
     #[tokio::test]
@@ -247,6 +261,31 @@ mod tests {
             };
             assert_eq!(told, expected.map(str::to_owned), "{lines:?} {query:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn no_credential_helps_a_page_of_another_origin() {
+        let (_file, admission) = both();
+        for (origin, expected) in [
+            ("https://chat.example.com", Ok(())),
+            ("https://evil.example", Err("origin_refused")),
+            ("null", Err("origin_refused")),
+        ] {
+            let headers = headers(&[("origin", origin), ("cookie", "key=KEY")]);
+            let admitted = admit(&admission, &headers, None).await;
+            let told = admitted.map(|_| ()).map_err(|refusal| refusal.label());
+            assert_eq!(told, expected, "{origin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_origin_is_judged_before_a_password_costs_anything() {
+        let (_file, settings) = users();
+        let methods = vec![auth::without_threads("people", &settings)];
+        let admission = Admission::new(own_origin_only(), methods);
+        let headers = headers(&[("origin", "https://evil.example"), ("authorization", ANN)]);
+        let refusal = admit(&admission, &headers, None).await.unwrap_err();
+        assert_eq!(refusal.label(), "origin_refused");
     }
 
     #[tokio::test]
@@ -291,7 +330,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_open_route_knows_nobody_and_takes_nothing() {
-        let admission = Admission::new(Vec::new());
+        let admission = Admission::new(own_origin_only(), Vec::new());
         let mut headers = headers(&[("authorization", ANN), ("cookie", "key=1")]);
         let mut query = Some("key=1".to_owned());
         let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
@@ -304,7 +343,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_does_not_move_is_no_verdict() {
         let (_file, settings) = users();
-        let admission = Admission::new(vec![auth::without_threads("people", &settings)]);
+        let methods = vec![auth::without_threads("people", &settings)];
+        let admission = Admission::new(own_origin_only(), methods);
         let admitted = admit(&admission, &headers(&[("authorization", ANN)]), None).await;
         let refusal = admitted.unwrap_err();
         assert_eq!(refusal.label(), "auth_busy");
