@@ -16,4 +16,12 @@ pub mod admission;
 pub mod relay;
 pub mod upstream;
 
+pub mod session;
+
+pub mod telemetry;
+
 pub mod gateway;
+
+pub mod lifecycle;
+
+pub mod cli;

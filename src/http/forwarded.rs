@@ -99,7 +99,7 @@ mod tests {
 
     fn forwarded(client: &str) -> Forwarded {
         Forwarded {
-            client: client.parse().unwrap(),
+            client: Some(client.parse().unwrap()),
             scheme: Scheme::Https,
             host: "a.example:8443".to_owned(),
             prefix: Some("/chat".to_owned()),
