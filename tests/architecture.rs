@@ -22,12 +22,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
-            "config", "http", "net", "tls", "route", "admission", "upstream", "relay", "session",
+            "config",
+            "http",
+            "net",
+            "tls",
+            "route",
+            "admission",
+            "upstream",
+            "relay",
+            "session",
             "telemetry",
         ],
     ),
     ("lifecycle", &["config", "net", "telemetry", "gateway"]),
-    ("cli", &["config", "admission", "telemetry", "gateway", "lifecycle"]),
+    (
+        "cli",
+        &["config", "admission", "telemetry", "gateway", "lifecycle"],
+    ),
 ];
 
 /// Names that say where code was put, not what it is.
@@ -39,14 +50,22 @@ const EMPTY_NAMES: &[&str] = &[
 fn imports_go_one_way() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let Some(module) = module_of(&file) else { continue };
+        let Some(module) = module_of(&file) else {
+            continue;
+        };
         let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
-            wrong.push(format!("{}: module `{module}` has no layer", file.display()));
+            wrong.push(format!(
+                "{}: module `{module}` has no layer",
+                file.display()
+            ));
             continue;
         };
         for imported in imports(&fs::read_to_string(&file).unwrap()) {
             if imported != module && !allowed.contains(&imported.as_str()) {
-                wrong.push(format!("{}: `{module}` must not import `{imported}`", file.display()));
+                wrong.push(format!(
+                    "{}: `{module}` must not import `{imported}`",
+                    file.display()
+                ));
             }
         }
     }
@@ -55,9 +74,15 @@ fn imports_go_one_way() {
 
 #[test]
 fn every_layer_exists() {
-    let present: BTreeSet<_> = sources().iter().filter_map(|file| module_of(file)).collect();
+    let present: BTreeSet<_> = sources()
+        .iter()
+        .filter_map(|file| module_of(file))
+        .collect();
     for (layer, _) in LAYERS {
-        assert!(present.contains(*layer), "`{layer}` is in the table and not in src/");
+        assert!(
+            present.contains(*layer),
+            "`{layer}` is in the table and not in src/"
+        );
     }
 }
 
@@ -65,13 +90,19 @@ fn every_layer_exists() {
 fn files_are_named_by_what_they_own() {
     for file in sources() {
         let stem = file.file_stem().unwrap().to_str().unwrap();
-        assert!(!EMPTY_NAMES.contains(&stem), "{}: what does it own?", file.display());
+        assert!(
+            !EMPTY_NAMES.contains(&stem),
+            "{}: what does it own?",
+            file.display()
+        );
     }
 }
 
 /// `crate::name` anywhere in the code, tests included; comments and doc links do not count.
 fn imports(text: &str) -> BTreeSet<String> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let mut found = BTreeSet::new();
     for line in code {
         for (at, _) in line.match_indices("crate::") {
@@ -90,7 +121,13 @@ fn imports(text: &str) -> BTreeSet<String> {
 /// `main.rs` to none.
 fn module_of(file: &Path) -> Option<String> {
     let inside = file.strip_prefix(root()).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    let first = inside
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
     let name = first.strip_suffix(".rs").unwrap_or(first);
     (name != "lib" && name != "main").then(|| name.to_owned())
 }

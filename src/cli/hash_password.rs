@@ -6,7 +6,11 @@ use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 /// The password comes by standard input: an argument would be seen by every `ps`.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer, and the question")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the answer, and the question"
+)]
 pub(super) fn execute(name: Option<&str>) -> ExitCode {
     if io::stdin().is_terminal() {
         eprint!("Password (it will be visible): ");

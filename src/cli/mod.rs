@@ -45,7 +45,10 @@ const CONFIGURATION: u8 = 2;
 /// The whole program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command.unwrap_or_else(|| Command::Run(run::Run::default())) {
+    match arguments
+        .command
+        .unwrap_or_else(|| Command::Run(run::Run::default()))
+    {
         Command::Run(run) => run.execute(),
         Command::Check { file } => check::execute(file.as_deref()),
         Command::Schema { markdown } => schema::execute(markdown),
@@ -54,7 +57,10 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints an error with its causes, each on its own level, to standard error.
-#[expect(clippy::print_stderr, reason = "this is the program's voice before there is a log")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the program's voice before there is a log"
+)]
 fn complain(error: &dyn std::error::Error) {
     eprintln!("wsgate: {error}");
     let mut cause = error.source();

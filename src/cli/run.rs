@@ -63,18 +63,29 @@ impl Run {
 }
 
 /// Tells a person at a terminal where to look.
-#[expect(clippy::print_stderr, reason = "a greeting for a person, not a log line")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a greeting for a person, not a log line"
+)]
 fn greet(settings: &Settings, gateway: &Gateway) {
     if !std::io::stderr().is_terminal() {
         return;
     }
     for listener in &settings.listeners {
-        let Some(address) = gateway.addresses().get(&listener.name) else { continue };
+        let Some(address) = gateway.addresses().get(&listener.name) else {
+            continue;
+        };
         if address.starts_with("unix:") {
             continue;
         }
-        let address = address.replacen("0.0.0.0", "localhost", 1).replacen("[::]", "localhost", 1);
-        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let address = address
+            .replacen("0.0.0.0", "localhost", 1)
+            .replacen("[::]", "localhost", 1);
+        let scheme = if listener.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         eprintln!("wsgate is at {scheme}://{address}/  (Ctrl-C stops it)");
     }
 }

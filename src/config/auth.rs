@@ -1,5 +1,12 @@
 //! `[auth.*]`: ways to prove who one is.
 
+use super::header;
+use super::kind::{Kind, Parsed, Shape, choice, existing_file, filled, map, parsed, secret, table};
+use super::problem::Problem;
+use super::reader::{Node, Table};
+use super::section::{Key, Outline, Presence, Section, section};
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// One of `[auth.*]`.
@@ -20,22 +27,106 @@ pub enum AuthKind {
     ApiKey(ApiKeys),
 }
 
-/// `kind = "basic"`: RFC 7617 against a password file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Basic {
-    /// bcrypt, argon2 and SHA-crypt lines; followed when the file changes.
-    pub htpasswd: PathBuf,
-    /// Shown by browsers.
-    pub realm: String,
+/// The word of each kind.
+#[derive(Clone, Copy)]
+enum Word {
+    Basic,
+    ApiKey,
 }
 
-/// `kind = "api_key"`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiKeys {
-    /// At least one.
-    pub keys: Vec<ApiKey>,
-    /// Where keys are looked for, in order; at least one.
-    pub sources: Vec<CredentialSource>,
+const KINDS: &[(&str, Word)] = &[("basic", Word::Basic), ("api_key", Word::ApiKey)];
+
+impl Section for AuthMethod {
+    const HEADING: &'static str = "`[auth.NAME]`";
+    const DOC: &'static [&'static str] = &[
+        " A way to prove who one is, under a name for routes. Whoever it admits is known to the",
+        " upstream and to the logs as `NAME:user`, so that an `admin` of one method is never the",
+        " `admin` of another. `kind` decides which other keys there are.",
+    ];
+    const EXAMPLE: &'static str = "";
+
+    fn keys() -> Vec<Key> {
+        let mut shape = choice(KINDS).shape();
+        shape.sections = vec![Outline::of::<Basic>(), Outline::of::<ApiKeys>()];
+        vec![Key {
+            name: "kind",
+            doc: &[" What the method checks."],
+            presence: Presence::Required,
+            shape,
+        }]
+    }
+
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let kind = match table.required("kind", &choice(KINDS))? {
+            Word::Basic => AuthKind::Basic(Basic::read(table)?),
+            Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+        };
+        let name = table.name().to_owned();
+        Some(Self { name, kind })
+    }
+
+    fn schema() -> Option<Value> {
+        let of_kind = |kind: &str, outline: Outline| {
+            let mut schema = outline.schema();
+            schema["properties"]["kind"] = json!({ "const": kind });
+            if let Some(required) = schema["required"].as_array_mut() {
+                required.push(json!("kind"));
+            }
+            schema
+        };
+        Some(json!({ "anyOf": [
+            of_kind("basic", Outline::of::<Basic>()),
+            of_kind("api_key", Outline::of::<ApiKeys>()),
+        ]}))
+    }
+}
+
+section! {
+    /// A user and a password (RFC 7617), checked against a password file. Browsers ask for them.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Basic at "`[auth.NAME]` of kind `basic`" {
+        /// The password file: a line `user:hash` each, with hashes of bcrypt, argon2 or SHA-crypt
+        /// (`wsgate hash-password` makes them). It is followed when it changes.
+        pub htpasswd: PathBuf = existing_file("a password file"), required;
+        /// What browsers show when they ask.
+        pub realm: String = realm(), or("wsgate");
+    }
+    example r#"[auth.devices]
+kind = "basic"
+htpasswd = "devices.htpasswd"
+realm = "devices"
+"#
+}
+
+section! {
+    /// Keys for programs.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ApiKeys at "`[auth.NAME]` of kind `api_key`" {
+        /// The keys, each under the name of who it stands for.
+        pub keys: Vec<ApiKey> = api_keys(), required;
+        /// Where a key is looked for, in this order: `"header:NAME"`, `"cookie:NAME"` or
+        /// `"query:NAME"`. What was used is taken out of the request before the upstream sees it.
+        pub sources: Vec<CredentialSource> = filled(source()), or(["header:X-API-Key"]);
+    }
+    example r#"[auth.robots]
+kind = "api_key"
+sources = ["header:X-API-Key", "query:key"]
+
+[auth.robots.keys]
+build = { secret = { file = "build.key" } }
+deploy = { sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" }
+"#
+}
+
+section! {
+    /// One key. Exactly one of `sha256` and `secret`.
+    struct ApiKeyKeys at "an entry of `keys`" named name {
+        /// The SHA-256 of the key in hexadecimal, so that the file holds no secret
+        /// (`printf %s "$KEY" | sha256sum`).
+        sha256: Option<[u8; 32]> = parsed("64 hexadecimal digits", "^[0-9A-Fa-f]{64}$", sha256), optional;
+        /// The key itself.
+        secret: Option<super::Secret> = secret(), optional;
+    }
 }
 
 /// A named key, known by its SHA-256 only.
@@ -64,4 +155,132 @@ pub enum CredentialSource {
     Cookie(String),
     /// `query:NAME`
     Query(String),
+}
+
+fn api_keys() -> ApiKeysKind {
+    ApiKeysKind
+}
+
+struct ApiKeysKind;
+
+impl Kind for ApiKeysKind {
+    type Out = Vec<ApiKey>;
+
+    fn read(&self, node: &Node<'_>) -> Option<Vec<ApiKey>> {
+        // Whatever is wrong in here, what it quotes may be a key.
+        node.hide_strings(&["sha256", "file"]);
+        let entries = map("name", table::<ApiKeyKeys>()).read(node)?;
+        if entries.is_empty() {
+            return node.refuse(Problem::new("`keys` is empty").help("name at least one key"));
+        }
+        let mut keys = Vec::new();
+        for (name, entry) in entries {
+            let sha256 = match (entry.sha256, entry.secret) {
+                (Some(sha256), None) => sha256,
+                (None, Some(secret)) => sha256_of(secret.expose()),
+                (Some(_), Some(_)) => return node.refuse(both(&name.value)),
+                (None, None) => return node.refuse(neither(&name.value)),
+            };
+            let name = entry.name;
+            keys.push(ApiKey { name, sha256 });
+        }
+        Some(keys)
+    }
+
+    fn shape(&self) -> Shape {
+        map("name", table::<ApiKeyKeys>()).shape()
+    }
+}
+
+fn both(name: &str) -> Problem {
+    Problem::new(format!("the key `{name}` has both `sha256` and `secret`"))
+        .help("keep `sha256`, so that the file holds no secret")
+}
+
+fn neither(name: &str) -> Problem {
+    Problem::new(format!(
+        "the key `{name}` has neither `sha256` nor `secret`"
+    ))
+    .help(format!("write `{name} = {{ sha256 = \"…\" }}`"))
+}
+
+fn sha256_of(secret: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+    bytes
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], Problem> {
+    let mut bytes = [0; 32];
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = text.as_bytes().chunks(2).zip(&mut bytes);
+    for (pair, byte) in digits.filter(|_| is_hex) {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
+    }
+    if is_hex {
+        return Ok(bytes);
+    }
+    Err(Problem::new("this is not a SHA-256 in hexadecimal")
+        .label(format!(
+            "{} characters, expected 64 hexadecimal digits",
+            text.chars().count()
+        ))
+        .help("`printf %s \"$KEY\" | sha256sum` prints it; a key itself is written as `secret`"))
+}
+
+fn realm() -> Parsed<String> {
+    parsed("a string", "", |text| {
+        if text
+            .chars()
+            .all(|char| (' '..='~').contains(&char) && char != '"' && char != '\\')
+        {
+            return Ok(text.to_owned());
+        }
+        Err(Problem::new(format!("`{text}` is not a realm"))
+            .help("write visible ASCII without `\"` and `\\`"))
+    })
+}
+
+fn source() -> Parsed<CredentialSource> {
+    parsed(
+        "`\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`",
+        "^(header|cookie|query):.",
+        |text| {
+            let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+            let is_plain =
+                |name: &str| header::is_token(name) && !name.contains(['&', '%', '+', '#']);
+            match kind {
+                "header" => header::parse_name(name).map(CredentialSource::Header),
+                "cookie" if header::is_token(name) => Ok(CredentialSource::Cookie(name.to_owned())),
+                "query" if is_plain(name) => Ok(CredentialSource::Query(name.to_owned())),
+                "cookie" | "query" => {
+                    Err(Problem::new(format!("`{name}` is not a name of a {kind}")))
+                }
+                _ => Err(Problem::new(format!("`{text}` is not a source of keys"))
+                    .help("write `\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`")),
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_it_is_computed() {
+        let written = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+        assert_eq!(sha256(written).ok(), Some(sha256_of("foo")));
+        assert_eq!(sha256(&written.to_uppercase()).ok(), Some(sha256_of("foo")));
+        for wrong in [
+            "",
+            "2c26",
+            &format!("{written}00"),
+            &written.replace('2', "g"),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(sha256(wrong).ok(), None, "{wrong}");
+        }
+    }
 }

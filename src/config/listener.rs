@@ -1,7 +1,12 @@
 //! `[[listeners]]`: where clients arrive.
 
 use super::Scheme;
-use std::net::SocketAddr;
+use super::kind::{Kind, Shape, choice, duration, existing_file, filled, size, table, text};
+use super::problem::Problem;
+use super::reader::{At, Node};
+use super::section::section;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +27,89 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
 }
 
+section! {
+    /// Where clients arrive; at least one.
+    pub(super) struct ListenerKeys at "`[[listeners]]`" {
+        /// A name for routes and logs. Left out: the address.
+        pub(super) name: Option<At<String>> = super::kind::at(text("a name")), optional;
+        /// Where to listen: an IP address and a port, `"0.0.0.0:8443"` or `"[::]:80"`, or a socket
+        /// in the file system, `"unix:/run/wsgate.sock"`. Port 0 takes a free one, which the log
+        /// tells.
+        pub(super) address: At<BindAddress> = super::kind::at(address()), required;
+        /// From the accepted connection to the end of the request head, TLS included.
+        pub(super) head_timeout: Duration = duration("100ms"), or("10s");
+        /// The largest request head, request line included.
+        pub(super) max_header_size: u64 = size(1024..=1 << 20), or("16KiB");
+        /// The scheme that clients use. `"auto"` is `"https"` with `[listeners.tls]` and `"http"`
+        /// without; write `"https"` where TLS ends before wsgate, so that Origins compare right.
+        pub(super) public_scheme: Option<Scheme> = choice(&[
+            ("auto", None),
+            ("http", Some(Scheme::Http)),
+            ("https", Some(Scheme::Https)),
+        ]), or("auto");
+        /// TLS for this listener. Left out: plain.
+        pub(super) tls: Option<ListenerTls> = table(), optional;
+    }
+    example r#"[[listeners]]
+name = "public"
+address = "0.0.0.0:8443"
+"#
+}
+
+section! {
+    /// Certificates of a listener. They are followed: a renewed file is used from the next
+    /// handshake on.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ListenerTls at "`[listeners.tls]`" {
+        /// Chosen by the name that the client asks for (SNI); the first serves clients that ask
+        /// for an unknown name or for none.
+        pub certificates: Vec<CertificateFiles> = filled(table()), required;
+    }
+    example r#"[listeners.tls]
+certificates = [
+    { cert = "example.com.pem", key = "example.com.key" },
+    { cert = "example.org.pem", key = "example.org.key" },
+]
+"#
+}
+
+section! {
+    /// A certificate and its key, both PEM.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CertificateFiles at "an entry of `certificates`" {
+        /// The chain: leaf first, then intermediates.
+        pub cert: PathBuf = existing_file("a PEM certificate chain"), required;
+        /// The private key of the leaf: PKCS#8, PKCS#1 or SEC1.
+        pub key: PathBuf = existing_file("a PEM private key"), required;
+    }
+}
+
+impl From<ListenerKeys> for Listener {
+    fn from(keys: ListenerKeys) -> Self {
+        let by_tls = match keys.tls {
+            Some(_) => Scheme::Https,
+            None => Scheme::Http,
+        };
+        Self {
+            name: keys.name(),
+            address: keys.address.value,
+            head_timeout: keys.head_timeout,
+            max_header_size: usize::try_from(keys.max_header_size).unwrap_or(usize::MAX),
+            public_scheme: keys.public_scheme.unwrap_or(by_tls),
+            tls: keys.tls,
+        }
+    }
+}
+
+impl ListenerKeys {
+    pub(super) fn name(&self) -> String {
+        match &self.name {
+            Some(name) => name.value.clone(),
+            None => self.address.value.to_string(),
+        }
+    }
+}
+
 /// `address`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindAddress {
@@ -31,18 +119,67 @@ pub enum BindAddress {
     Unix(PathBuf),
 }
 
-/// `[listeners.tls]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// At least one; the first is the default for unknown names.
-    pub certificates: Vec<CertificateFiles>,
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
-/// A chain and its key, PEM, both followed when they change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// Leaf first, then intermediates.
-    pub cert: PathBuf,
-    /// PKCS#8, PKCS#1 or SEC1.
-    pub key: PathBuf,
+fn address() -> Address {
+    Address
+}
+
+struct Address;
+
+impl Kind for Address {
+    type Out = BindAddress;
+
+    fn read(&self, node: &Node<'_>) -> Option<BindAddress> {
+        match parse_address(&node.text(ADDRESS)?) {
+            Ok(BindAddress::Unix(path)) => {
+                let folder = node.source().file.folder();
+                Some(BindAddress::Unix(folder.join(path)))
+            }
+            Ok(address) => Some(address),
+            Err(problem) => node.refuse(problem),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::matching(ADDRESS, ":")
+    }
+}
+
+const ADDRESS: &str = "`\"IP:PORT\"` or `\"unix:PATH\"`";
+
+fn parse_address(text: &str) -> Result<BindAddress, Problem> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix_path(path).map(BindAddress::Unix);
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(BindAddress::Tcp(address));
+    }
+    let problem = Problem::new(format!("`{text}` is not an address to listen on"));
+    let port = text.trim_start_matches(['*', ':']);
+    if port.parse::<u16>().is_ok() {
+        return Err(problem.help(format!(
+            "write `\"127.0.0.1:{port}\"` for this machine alone, `\"0.0.0.0:{port}\"` or `\"[::]:{port}\"` for all networks"
+        )));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(problem.label("no port").help("add a port, such as `:8080`"));
+    }
+    Err(problem.help("write an IP address and a port, such as `\"0.0.0.0:8443\"` or `\"[::]:8443\"`, or `\"unix:/run/wsgate.sock\"`"))
+}
+
+/// The path of a socket, which the kernel limits to 107 bytes.
+pub(super) fn unix_path(path: &str) -> Result<PathBuf, Problem> {
+    if path.is_empty() || path.len() > 107 || path.contains('\0') {
+        return Err(Problem::new(format!("`{path}` is not a path of a socket"))
+            .help("write `unix:` and a path of at most 107 bytes, such as `\"unix:/run/wsgate.sock\"`"));
+    }
+    Ok(PathBuf::from(path))
 }

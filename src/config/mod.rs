@@ -3,23 +3,51 @@
 //! The only place that knows TOML, defaults and units. What comes out cannot be wrong: every
 //! reference resolves, every pattern is compiled, every file named exists. What is wrong is
 //! reported all at once as [`Problems`], each with its place, its line and what to write instead.
+//!
+//! A key is declared once, in its section (`server.rs`, `route.rs`, …; see [`section`]): from the
+//! declaration come the reading, the known keys, the reference and the schema. `reader/` gives
+//! values with their places, `kind/` knows how values are written, `assemble.rs` ties up names.
 
+mod assemble;
 mod auth;
+mod conflict;
+mod endpoint;
+mod find;
+mod header;
+mod host;
+mod include;
+mod inline;
+mod kind;
 mod listener;
+mod load;
 mod log;
+mod origin;
+mod path;
+mod problem;
+mod quick;
+mod reader;
+mod reference;
+mod render;
+mod root;
 mod route;
+mod section;
 mod server;
 mod upstream;
 mod value;
 
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use endpoint::{Endpoint, EndpointAddress};
+pub use find::{NoFile, find};
+pub use header::HeaderEdits;
 pub use listener::{BindAddress, CertificateFiles, Listener, ListenerTls};
+pub use load::{load, parse};
 pub use log::{Log, LogFormat};
-pub use route::{Compression, HeaderEdits, Heartbeat, Limits, OriginPolicy, Route, Timeouts};
+pub use problem::Problems;
+pub use quick::quick;
+pub use reference::{reference, schema};
+pub use route::{Compression, Heartbeat, Limits, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
-pub use upstream::{
-    Balance, Endpoint, EndpointAddress, HostHeader, Resolve, Upstream, UpstreamTls,
-};
+pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
 pub use value::{HostPattern, OriginPattern, PathPattern, Scheme, Secret};
 
 use std::sync::Arc;

@@ -1,5 +1,16 @@
 //! `[[routes]]` and `[route_defaults]`: which handshakes go where, and under which rules.
 
+use super::header::{HeaderEdits, header_edits, header_name, token};
+use super::host::host;
+use super::inline::{Serves, serves};
+use super::kind::{
+    Refers, at, boolean, choice, duration, filled, list, one_or_list, or_off, refers_to, size,
+    table, text,
+};
+use super::origin::origin;
+use super::path::{path, prefix};
+use super::reader::At;
+use super::section::section;
 use super::{AuthMethod, HostPattern, OriginPattern, PathPattern, Upstream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +54,75 @@ pub struct Route {
     pub timeouts: Timeouts,
 }
 
+section! {
+    /// Which handshakes go where, and under which rules.
+    ///
+    /// A handshake is matched by host first: an exact name before a wildcard before a route
+    /// without `host`. Then by path: exact before the longest prefix. Then by the first
+    /// subprotocol of the client's offer that a route lists; an offer that matches none takes the
+    /// route without `subprotocols`. A host that matched never falls back to a less specific one.
+    pub(super) struct RouteKeys at "`[[routes]]`" {
+        /// The route's name in logs. Left out: its host and path.
+        pub(super) name: Option<At<String>> = at(text("a name")), optional;
+        /// Names of the listeners that it serves. Left out: all.
+        pub(super) listeners: Option<Vec<At<String>>> = filled(refers_to(Refers::Listener)), optional;
+        /// Exact, or `*.` and a domain for exactly one label before it. Left out: any host.
+        pub(super) host: Option<Vec<HostPattern>> = one_or_list(host()), optional;
+        /// Exact, or with `/*` at its end: `"/chat/*"` is `/chat` and everything below it. Left
+        /// out: any path.
+        pub(super) path: Option<Vec<PathPattern>> = one_or_list(path()), optional;
+        /// The subprotocols that it serves; the upstream is offered only these, in the client's
+        /// order, and may choose only from these. Left out: any, passed on as offered.
+        pub(super) subprotocols: Option<Vec<At<String>>> = filled(at(token())), optional;
+        /// Whose pages may connect, by the `Origin` that browsers send. `"*"` admits all, `"null"`
+        /// those without an origin. Left out: only pages that come from the route's own host.
+        pub(super) origins: Option<Vec<OriginPattern>> = filled(origin()), optional;
+        /// Whether handshakes without an `Origin` are refused too. Programs other than browsers
+        /// usually send none.
+        pub(super) require_origin: bool = boolean(), or(false);
+        /// Names of methods in `[auth]`; any one of them admits. Empty: open.
+        pub(super) auth: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
+        /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there.
+        pub(super) upstream: Serves = serves(), required;
+        /// Segments to take off the front of the path before the upstream sees it; they are told
+        /// in `X-Forwarded-Prefix`. `"/chat"` makes `/` of `/chat` and `/a` of `/chat/a`.
+        pub(super) strip_prefix: Option<String> = prefix(), optional;
+        /// Segments to put before the path, after `strip_prefix`.
+        pub(super) add_prefix: Option<String> = prefix(), optional;
+        /// The header in which the upstream gets the identity, as `method:user`. Clients cannot
+        /// set it.
+        pub(super) identity_header: Option<String> = header_name(), optional;
+        /// Edits of the handshake that the upstream gets.
+        pub(super) request_headers: HeaderEdits = header_edits(), or({});
+        /// Edits of the answer that the client gets.
+        pub(super) response_headers: HeaderEdits = header_edits(), or({});
+        /// `"off"` takes permessage-deflate out of the offer. `"passthrough"` lets client and
+        /// upstream agree on it; limits then count compressed bytes, and text is not checked.
+        pub(super) compression: Compression = choice(&[
+            ("off", Compression::Off),
+            ("passthrough", Compression::Passthrough),
+        ]), or("off");
+        /// What a message may be.
+        pub(super) limits: Limits = table(), or({});
+        /// How silent peers are found out.
+        pub(super) heartbeat: Heartbeat = table(), or({});
+        /// When a session ends by itself.
+        pub(super) timeouts: Timeouts = table(), or({});
+    }
+    example r#"[[routes]]
+name = "chat"
+host = ["chat.example.com", "*.chat.example.com"]
+path = "/chat/*"
+subprotocols = ["chat.v2", "chat.v1"]
+origins = ["https://app.example.com"]
+upstream = "ws://10.0.0.1:8080"
+strip_prefix = "/chat"
+"#
+}
+
+/// The keys that are each route's own and have no place in `[route_defaults]`.
+pub(super) const OWN_KEYS: &[&str] = &["name", "host", "path", "subprotocols"];
+
 /// `origins` and `require_origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginPolicy {
@@ -50,15 +130,6 @@ pub struct OriginPolicy {
     pub origins: Option<Vec<OriginPattern>>,
     /// Refuse handshakes without an Origin too.
     pub require: bool,
-}
-
-/// `request_headers`, `response_headers`. Names are lower case and valid, values are valid.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct HeaderEdits {
-    /// Replaced or added.
-    pub set: Vec<(String, String)>,
-    /// Taken out.
-    pub remove: Vec<String>,
 }
 
 /// `compression`
@@ -70,33 +141,79 @@ pub enum Compression {
     Passthrough,
 }
 
-/// `[routes.limits]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Payload bytes of one message over all its fragments; `None`: off.
-    pub max_message_size: Option<u64>,
-    /// Whether text must be UTF-8.
-    pub validate_utf8: bool,
+section! {
+    /// What a message may be.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Limits at "`[routes.limits]`" {
+        /// The largest message, over all its fragments. A larger one ends the session with close
+        /// code 1009.
+        pub max_message_size: Option<u64> = or_off(size(1..=1 << 40)), or("16MiB");
+        /// Whether text must be UTF-8. Text that is not ends the session with close code 1007.
+        pub validate_utf8: bool = boolean(), or(true);
+    }
+    example r#"[[routes]]
+upstream = "ws://10.0.0.1:8080"
+
+[routes.limits]
+max_message_size = "64KiB"
+"#
 }
 
-/// `[routes.heartbeat]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// Silence after which a leg is pinged; `None`: off.
-    pub ping_interval: Option<Duration>,
-    /// How long a pinged leg may stay silent.
-    pub pong_timeout: Duration,
+section! {
+    /// How silent peers are found out. Any byte proves life; a leg that the gateway itself does
+    /// not read, as the other side is slow, is not blamed.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Heartbeat at "`[routes.heartbeat]`" {
+        /// Silence after which a leg, client or upstream, is pinged; ±10 %, so that sessions don't
+        /// ping in step.
+        pub ping_interval: Option<Duration> = or_off(duration("100ms")), or("30s");
+        /// How long a pinged leg may stay silent before it is given up.
+        pub pong_timeout: Duration = duration("100ms"), or("10s");
+    }
+    example r#"[[routes]]
+upstream = "ws://10.0.0.1:8080"
+
+[routes.heartbeat]
+ping_interval = "1m"
+"#
 }
 
-/// `[routes.timeouts]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timeouts {
-    /// No data frames either way for so long ends the session.
-    pub idle: Option<Duration>,
-    /// A session lasts no longer.
-    pub max_duration: Option<Duration>,
-    /// A leg that takes no byte for so long is lost.
-    pub write: Option<Duration>,
-    /// From a Close to the end of the socket.
-    pub close: Duration,
+section! {
+    /// When a session ends by itself.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Timeouts at "`[routes.timeouts]`" {
+        /// How long a session may go without a message either way. Pings don't count.
+        pub idle: Option<Duration> = or_off(duration("100ms")), or("off");
+        /// How long a session may last; ±10 %, so that clients don't come back as a herd.
+        pub max_duration: Option<Duration> = or_off(duration("100ms")), or("off");
+        /// How long a leg may take no byte of what waits for it before it is lost.
+        pub write: Option<Duration> = or_off(duration("100ms")), or("60s");
+        /// From our Close to the end of the connection: how long the peer has to answer.
+        pub close: Duration = duration("10ms"), or("5s");
+    }
+    example r#"[[routes]]
+upstream = "ws://10.0.0.1:8080"
+
+[routes.timeouts]
+idle = "15m"
+max_duration = "12h"
+"#
+}
+
+impl RouteKeys {
+    /// The given name, or one made of hosts and paths.
+    pub(super) fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.value.clone();
+        }
+        let join = |parts: Vec<String>| parts.join(",");
+        let hosts = self.host.iter().flatten().map(HostPattern::to_string);
+        let paths = self.path.iter().flatten().map(PathPattern::to_string);
+        let name = join(hosts.collect()) + &join(paths.collect());
+        if name.is_empty() {
+            "/*".to_owned()
+        } else {
+            name
+        }
+    }
 }

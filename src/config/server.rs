@@ -1,16 +1,30 @@
 //! `[server]`: what holds for the whole process.
 
+use super::kind::{Kind, Shape, count, duration};
+use super::reader::Node;
+use super::section::section;
+use serde_json::json;
 use std::time::Duration;
+use toml::de::DeValue;
 
-/// `[server]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Threads that carry sessions.
-    pub workers: Workers,
-    /// Open client connections at most, over all listeners; accepting pauses beyond it.
-    pub max_connections: usize,
-    /// How long sessions may take to end after SIGTERM.
-    pub drain_timeout: Duration,
+section! {
+    /// What holds for the whole process.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Server at "`[server]`" {
+        /// Threads that carry sessions. `"auto"` is one for each core that the process may use; the
+        /// CPU quota of a container counts.
+        pub workers: Workers = workers(), or("auto");
+        /// Client connections that may be open at the same time, over all listeners. While there
+        /// are so many, new ones wait in the queue of the kernel.
+        pub max_connections: usize = count(1..=10_000_000), or(100000);
+        /// How long sessions may take to end after SIGTERM or Ctrl-C. They are told at once, with
+        /// close code 1001; what is left after this time is ended.
+        pub drain_timeout: Duration = duration("0s"), or("30s");
+    }
+    example r#"[server]
+workers = 4
+drain_timeout = "1m"
+"#
 }
 
 /// `workers`
@@ -20,4 +34,31 @@ pub enum Workers {
     Auto,
     /// So many, at least one.
     Fixed(usize),
+}
+
+fn workers() -> WorkersKind {
+    WorkersKind
+}
+
+struct WorkersKind;
+
+impl WorkersKind {
+    const NUMBER: std::ops::RangeInclusive<u64> = 1..=1024;
+}
+
+impl Kind for WorkersKind {
+    type Out = Workers;
+
+    fn read(&self, node: &Node<'_>) -> Option<Workers> {
+        match node.value() {
+            DeValue::String(_) if node.text("a string")? == "auto" => Some(Workers::Auto),
+            DeValue::String(_) if !node.is_interpolated() => node.expected(&self.shape().text),
+            _ => count(Self::NUMBER).read(node).map(Workers::Fixed),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::new("`\"auto\"`", json!({ "const": "auto" }))
+            .or(count::<usize>(Self::NUMBER).shape())
+    }
 }

@@ -1,60 +1,78 @@
 //! `[upstreams.*]`: named sets of endpoints that serve.
 
+use super::endpoint::{Endpoint, endpoint};
+use super::host;
+use super::kind::{Parsed, choice, count, duration, existing_file, filled, parsed, table};
+use super::problem::Problem;
+use super::section::section;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One of `[upstreams.*]`, or the URL that a route names inline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Its key; for an inline upstream the URL as written.
-    pub name: String,
-    /// At least one.
-    pub endpoints: Vec<Endpoint>,
-    /// How one is chosen.
-    pub balance: Balance,
-    /// What `Host` the endpoint sees.
-    pub host_header: HostHeader,
-    /// For one TCP connect; TLS to the endpoint has as long again.
-    pub connect_timeout: Duration,
-    /// For the endpoint's answer to the handshake.
-    pub upgrade_timeout: Duration,
-    /// From route chosen to 101, retries included.
-    pub open_timeout: Duration,
-    /// Other endpoints tried, only after a failed connect or a loss before any byte of an answer.
-    pub retries: u32,
-    /// What a host name stands for.
-    pub resolve: Resolve,
-    /// How often names are looked up again.
-    pub resolve_interval: Duration,
-    /// `[upstreams.*.tls]`, used by `wss://` endpoints.
-    pub tls: UpstreamTls,
+section! {
+    /// Servers that do the same work, under a name for routes. A route that needs no more than one
+    /// server with these defaults can name its URL instead.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Upstream at "`[upstreams.NAME]`" named name {
+        /// The servers, each a URL without a path (`"ws://10.0.0.1:8080"`,
+        /// `"wss://chat.internal"`), a socket in the file system (`"unix:/run/chat.sock"`), or
+        /// `"builtin:echo"`, which answers inside the gateway and shows a page for trying it out.
+        pub endpoints: Vec<Endpoint> = filled(endpoint()), required;
+        /// How an endpoint is chosen for a session: in turn, the one with the fewest sessions, or
+        /// the better of two drawn at random (which spreads best where several gateways share the
+        /// endpoints). All of them respect weights.
+        pub balance: Balance = choice(&[
+            ("round_robin", Balance::RoundRobin),
+            ("least_connections", Balance::LeastConnections),
+            ("random_two", Balance::RandomTwo),
+        ]), or("round_robin");
+        /// The `Host` that the endpoint sees: `"client"` passes on what the client sent,
+        /// `"endpoint"` is the endpoint's own host and port, anything else is sent as it is.
+        pub host_header: HostHeader = host_header(), or("client");
+        /// For one TCP connect. TLS to the endpoint has as long again.
+        pub connect_timeout: Duration = duration("10ms"), or("3s");
+        /// For the endpoint's answer to the handshake.
+        pub upgrade_timeout: Duration = duration("10ms"), or("10s");
+        /// For everything from the chosen route to the endpoint's answer, retries included.
+        pub open_timeout: Duration = duration("10ms"), or("15s");
+        /// How many other endpoints are tried. Only a failed connect, or a connection lost before
+        /// any byte of an answer, is tried again.
+        pub retries: u32 = count(0..=16), or(2);
+        /// `"all"`: each address of a host name is an endpoint. `"one"`: the name is.
+        pub resolve: Resolve = choice(&[
+            ("all", Resolve::All),
+            ("one", Resolve::One),
+        ]), or("all");
+        /// How often host names are looked up again. An address that is gone takes no new
+        /// sessions and keeps those it has.
+        pub resolve_interval: Duration = duration("100ms"), or("30s");
+        /// How `wss://` endpoints prove who they are.
+        pub tls: UpstreamTls = table(), or({});
+    }
+    example r#"[upstreams.chat]
+endpoints = [
+    "ws://10.0.0.1:8080",
+    { url = "ws://10.0.0.2:8080", weight = 2 },
+]
+balance = "least_connections"
+"#
 }
 
-/// One entry of `endpoints`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// Where it is.
-    pub address: EndpointAddress,
-    /// Share relative to the others, at least 1.
-    pub weight: u32,
-}
+section! {
+    /// How `wss://` endpoints prove who they are.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct UpstreamTls at "`[upstreams.NAME.tls]`" {
+        /// Roots to trust, PEM. Left out: those of the system.
+        pub ca: Option<PathBuf> = existing_file("PEM certificates"), optional;
+        /// The name to verify and to ask for (SNI). Left out: the host of the endpoint.
+        pub server_name: Option<String> = server_name(), optional;
+    }
+    example r#"[upstreams.chat]
+endpoints = ["wss://10.0.0.1:8443"]
 
-/// The written address of an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum EndpointAddress {
-    /// `ws://host:port` or `wss://host:port`.
-    Tcp {
-        /// `wss`
-        tls: bool,
-        /// Lower-case name, or an IP literal (IPv6 without brackets).
-        host: String,
-        /// Explicit or default port.
-        port: u16,
-    },
-    /// `unix:/run/chat.sock`
-    Unix(PathBuf),
-    /// `builtin:echo`: answers inside the gateway.
-    Echo,
+[upstreams.chat.tls]
+ca = "backend-ca.pem"
+server_name = "chat.internal"
+"#
 }
 
 /// `balance`
@@ -88,11 +106,31 @@ pub enum Resolve {
     One,
 }
 
-/// `[upstreams.*.tls]`
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UpstreamTls {
-    /// PEM roots to trust instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// Name to verify and to send as SNI instead of the endpoint's host.
-    pub server_name: Option<String>,
+fn host_header() -> Parsed<HostHeader> {
+    parsed(
+        "`\"client\"`, `\"endpoint\"` or a host",
+        ".",
+        |text| match text {
+            "client" => Ok(HostHeader::Client),
+            "endpoint" => Ok(HostHeader::Endpoint),
+            _ => {
+                let (host, port) = host::parse_authority(text)?;
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                Ok(HostHeader::Fixed(host + &port))
+            }
+        },
+    )
+}
+
+fn server_name() -> Parsed<String> {
+    parsed(
+        "a host name or an IP address",
+        ".",
+        |text| match text.parse::<std::net::IpAddr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) if text.contains(':') => Err(Problem::new(format!("`{text}` is not a name"))
+                .help("write the name without scheme and port")),
+            Err(_) => host::parse(text),
+        },
+    )
 }

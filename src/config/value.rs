@@ -44,6 +44,16 @@ pub enum HostPattern {
     Any,
 }
 
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
 /// Which paths a route serves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathPattern {
@@ -51,6 +61,15 @@ pub enum PathPattern {
     Exact(String),
     /// `/chat/*`: `/chat` and everything below it. Without a trailing slash; `/*` is the empty string.
     Prefix(String),
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => f.write_str(path),
+            Self::Prefix(prefix) => write!(f, "{prefix}/*"),
+        }
+    }
 }
 
 /// One entry of `origins`.

@@ -56,13 +56,22 @@ impl Exchange {
     }
 
     fn promised(&self) -> Option<Tunnel> {
-        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.tunnel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
 /// Serves a connection to its end, or to the session that goes on in a task of its own.
 pub(super) async fn serve(arrival: Arrival) {
-    let Arrival { gate, listener, accepted, permit, place } = arrival;
+    let Arrival {
+        gate,
+        listener,
+        accepted,
+        permit,
+        place,
+    } = arrival;
     let site = gate.site();
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let client = match accepted.peer {
@@ -74,15 +83,27 @@ pub(super) async fn serve(arrival: Arrival) {
         Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
         Err(_) => return debug!(?client, "TLS not done in time"),
     };
-    let exchange =
-        Arc::new(Exchange { gate, site, listener, client, tunnel: Mutex::default() });
+    let exchange = Arc::new(Exchange {
+        gate,
+        site,
+        listener,
+        client,
+        tunnel: Mutex::default(),
+    });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
         return;
     };
     // A fresh task: this one has grown to the size of everything above.
     let worker = place.worker;
     let gate = exchange.gate.clone();
-    let session = tunnel::carry(exchange.gate.clone(), worker, stream, early, *tunnel, (permit, place));
+    let session = tunnel::carry(
+        exchange.gate.clone(),
+        worker,
+        stream,
+        early,
+        *tunnel,
+        (permit, place),
+    );
     gate.workers.spawn(worker, session);
 }
 

@@ -170,7 +170,9 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
     let mut answer = Response::new(refused.body);
     *answer.status_mut() = refused.status;
     *answer.headers_mut() = refused.headers;
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
@@ -193,7 +195,13 @@ mod tests {
             (NoRoute::Path.into(), 404),
             (NoRoute::Subprotocol.into(), 400),
             (Failure::PlainRequest, 426),
-            (Refusal::Busy { retry_after: RETRY_SOON }.into(), 503),
+            (
+                Refusal::Busy {
+                    retry_after: RETRY_SOON,
+                }
+                .into(),
+                503,
+            ),
             (OpenError::NoEndpoint { cause: None }.into(), 503),
             (Failure::Draining, 503),
         ];
@@ -201,7 +209,11 @@ mod tests {
             let words = failure.detail();
             let answer = failure.answer("r1");
             assert_eq!(answer.status(), status, "{words}");
-            assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 503, "{words}");
+            assert_eq!(
+                answer.headers().contains_key(RETRY_AFTER),
+                status == 503,
+                "{words}"
+            );
         }
     }
 }

@@ -110,7 +110,6 @@ impl<S> Guarded<S> {
         self.phase == Phase::Head && self.answer == Answer::Given && !self.held.is_empty()
     }
 
-
     /// The stream below, and what was read from it and not handed on. Of a connection that was
     /// refused nobody may make sense of the latter.
     pub(super) fn into_inner(self) -> (S, Bytes) {

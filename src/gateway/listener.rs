@@ -33,7 +33,10 @@ async fn accept_all(gate: &Arc<Gate>, acceptor: &Acceptor, index: usize) -> io::
         match acceptor.accept().await {
             Ok(accepted) => {
                 if std::mem::take(&mut is_exhausted) {
-                    info!(listener = gate.site().listener_name(index), "accepting again");
+                    info!(
+                        listener = gate.site().listener_name(index),
+                        "accepting again"
+                    );
                 }
                 hand_over(gate, index, accepted, permit);
             }
@@ -56,8 +59,13 @@ async fn accept_all(gate: &Arc<Gate>, acceptor: &Acceptor, index: usize) -> io::
 fn hand_over(gate: &Arc<Gate>, index: usize, accepted: Accepted, permit: OwnedSemaphorePermit) {
     let place = gate.workers.take_place();
     let worker = place.worker;
-    let arrival =
-        connection::Arrival { gate: gate.clone(), listener: index, accepted, permit, place };
+    let arrival = connection::Arrival {
+        gate: gate.clone(),
+        listener: index,
+        accepted,
+        permit,
+        place,
+    };
     gate.workers.spawn(worker, connection::serve(arrival));
 }
 

@@ -89,5 +89,9 @@ impl Gate {
 
 /// RFC 6455 §7.4.1: 1001 is "a server going down".
 fn going_away() -> CloseOrder {
-    CloseOrder { code: 1001, reason: "the server is going away".into(), why: GatewayEnd::Drain }
+    CloseOrder {
+        code: 1001,
+        reason: "the server is going away".into(),
+        why: GatewayEnd::Drain,
+    }
 }

@@ -46,7 +46,13 @@ pub(super) fn refuse_head(exchange: &Exchange, failure: Failure) -> Bytes {
 impl<'a> Story<'a> {
     fn begin(exchange: &'a Exchange) -> Self {
         let started = Instant::now();
-        Self { exchange, id: request_id(), started, target: None, service: None }
+        Self {
+            exchange,
+            id: request_id(),
+            started,
+            target: None,
+            service: None,
+        }
     }
 
     async fn decide(&mut self, parts: &mut Parts) -> Result<Answer, Failure> {
@@ -70,8 +76,10 @@ impl<'a> Story<'a> {
     ) -> Result<Answer, Failure> {
         let exchange = self.exchange;
         let entrance = exchange.site.listener(exchange.listener);
-        let service =
-            entrance.routes.find(&target.host, &target.path, &handshake.subprotocols)?.clone();
+        let service = entrance
+            .routes
+            .find(&target.host, &target.path, &handshake.subprotocols)?
+            .clone();
         self.service = Some(service.clone());
         let permit = service
             .admission
@@ -88,7 +96,10 @@ impl<'a> Story<'a> {
     async fn plain(&mut self, parts: &Parts, target: &Target) -> Result<Answer, Failure> {
         let exchange = self.exchange;
         let entrance = exchange.site.listener(exchange.listener);
-        let service = entrance.routes.find_plain(&target.host, &target.path)?.clone();
+        let service = entrance
+            .routes
+            .find_plain(&target.host, &target.path)?
+            .clone();
         self.service = Some(service.clone());
         let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
         if !is_read || !service.pool.is_builtin() {

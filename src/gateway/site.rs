@@ -124,7 +124,11 @@ impl Site {
             pools: pools.into_values().collect(),
             methods: methods.all(),
             reserved: reserved(settings),
-            named_hosts: settings.routes.iter().flat_map(|route| route.hosts.clone()).collect(),
+            named_hosts: settings
+                .routes
+                .iter()
+                .flat_map(|route| route.hosts.clone())
+                .collect(),
         })
     }
 
@@ -161,7 +165,8 @@ impl Site {
     /// gateway is known by, so that a foreign name pointed at its address (DNS rebinding) is no
     /// origin of ours.
     pub(super) fn own_origin(&self, listener: &Entrance, target: &Target) -> Option<Origin> {
-        self.answers_for(listener, &target.host).then(|| target.origin(listener.scheme))
+        self.answers_for(listener, &target.host)
+            .then(|| target.origin(listener.scheme))
     }
 
     fn answers_for(&self, listener: &Entrance, host: &str) -> bool {
@@ -174,10 +179,14 @@ impl Site {
         };
         let is_certified = || {
             listener.tls.as_ref().is_some_and(|tls| {
-                tls.names().iter().any(|name| match name.strip_prefix("*.") {
-                    None => name == host,
-                    Some(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
-                })
+                tls.names()
+                    .iter()
+                    .any(|name| match name.strip_prefix("*.") {
+                        None => name == host,
+                        Some(suffix) => {
+                            host.split_once('.').is_some_and(|(_, rest)| rest == suffix)
+                        }
+                    })
             })
         };
         host == "localhost"
@@ -204,9 +213,10 @@ type Pools = HashMap<String, Arc<Pool>>;
 fn pools(settings: &Settings) -> Result<Pools, AssembleError> {
     let build = |upstream: &Arc<config::Upstream>| match Pool::new(upstream.clone()) {
         Ok(pool) => Ok((upstream.name.clone(), Arc::new(pool))),
-        Err(cause) => {
-            Err(AssembleError::Upstream { upstream: upstream.name.clone(), cause })
-        }
+        Err(cause) => Err(AssembleError::Upstream {
+            upstream: upstream.name.clone(),
+            cause,
+        }),
     };
     settings.upstreams.iter().map(build).collect()
 }
@@ -215,8 +225,10 @@ fn entrance(
     (listener, routes): (&Listener, Table<Arc<Service>>),
 ) -> Result<Entrance, AssembleError> {
     let tls = listener.tls.as_ref().map(ServerTls::load).transpose();
-    let tls =
-        tls.map_err(|cause| AssembleError::Listener { listener: listener.name.clone(), cause })?;
+    let tls = tls.map_err(|cause| AssembleError::Listener {
+        listener: listener.name.clone(),
+        cause,
+    })?;
     Ok(Entrance {
         name: listener.name.as_str().into(),
         tls,
@@ -236,7 +248,11 @@ fn tables(
     methods: &auth::Methods,
     pools: &Pools,
 ) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
-    let mut builders: Vec<_> = settings.listeners.iter().map(|_| Table::builder()).collect();
+    let mut builders: Vec<_> = settings
+        .listeners
+        .iter()
+        .map(|_| Table::builder())
+        .collect();
     for route in &settings.routes {
         let service = Arc::new(service(route, methods, pools)?);
         for &index in &route.listeners {
@@ -269,10 +285,17 @@ fn service(
     methods: &auth::Methods,
     pools: &Pools,
 ) -> Result<Service, AssembleError> {
-    let named = route.auth.iter().filter_map(|method| methods.named(&method.name).cloned()).collect();
+    let named = route
+        .auth
+        .iter()
+        .filter_map(|method| methods.named(&method.name).cloned())
+        .collect();
     let pool = &pools[&route.upstream.name];
-    let identity_header =
-        route.identity_header.as_deref().map(|name| header(route, name)).transpose()?;
+    let identity_header = route
+        .identity_header
+        .as_deref()
+        .map(|name| header(route, name))
+        .transpose()?;
     Ok(Service {
         name: route.name.as_str().into(),
         upstream: route.upstream.name.as_str().into(),
@@ -321,15 +344,21 @@ fn edits(route: &Route, edits: &config::HeaderEdits) -> Result<Edits, AssembleEr
 }
 
 fn header(route: &Route, name: &str) -> Result<HeaderName, AssembleError> {
-    HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| AssembleError::Header { route: route.name.clone(), name: name.to_owned() })
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| AssembleError::Header {
+        route: route.name.clone(),
+        name: name.to_owned(),
+    })
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever
 /// route: every header that any route sets is the gateway's on all of them.
 fn reserved(settings: &Settings) -> Reserved {
     let names = settings.routes.iter().flat_map(|route| {
-        let set = route.request_headers.set.iter().map(|(name, _)| name.as_str());
+        let set = route
+            .request_headers
+            .set
+            .iter()
+            .map(|(name, _)| name.as_str());
         set.chain(route.identity_header.as_deref())
     });
     Reserved::new(names)

@@ -1,11 +1,11 @@
 //! A handshake that was admitted: reach the upstream, answer the client, carry the session.
 
-use super::{Gate, going_away};
 use super::connection::Exchange;
 use super::failure::Failure;
 use super::request::{Answer, Story};
 use super::site::Service;
 use super::worker::Place;
+use super::{Gate, going_away};
 use crate::admission::Permit;
 use crate::config::Compression;
 use crate::http::{self as rules, Forwarded, Handshake, Target};
@@ -46,7 +46,12 @@ pub(super) async fn open(
     let answer = switching_protocols(service, &handshake, &mut opened);
     let session = Session {
         request_id: story.id.clone(),
-        listener: story.exchange.site.listener(story.exchange.listener).name.clone(),
+        listener: story
+            .exchange
+            .site
+            .listener(story.exchange.listener)
+            .name
+            .clone(),
         client: story.exchange.client,
         host: target.host.clone(),
         path: target.path.clone(),
@@ -59,7 +64,12 @@ pub(super) async fn open(
         control: Arc::new(Control::new()),
     };
     let handshake_took = story.started.elapsed();
-    story.exchange.promise(Tunnel { opened, service: service.clone(), session, handshake_took });
+    story.exchange.promise(Tunnel {
+        opened,
+        service: service.clone(),
+        session,
+        handshake_took,
+    });
     Ok(answer)
 }
 
@@ -73,7 +83,12 @@ fn upstream_ask(
     target: &Target,
     handshake: &Handshake,
 ) -> upstream::Ask {
-    let Exchange { site, client, listener, .. } = story.exchange;
+    let Exchange {
+        site,
+        client,
+        listener,
+        ..
+    } = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
@@ -114,7 +129,7 @@ fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
         return;
     };
     // Admission refuses identities with control characters; anything else is a legal value.
-    if let Ok(value) = HeaderValue::from_str(&identity.to_string()) {
+    if let Ok(value) = HeaderValue::from_bytes(identity.to_string().as_bytes()) {
         headers.insert(name.clone(), value);
     }
 }
@@ -122,9 +137,8 @@ fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
 impl Service {
     /// What the route lists of the client's offer, in the client's order.
     fn offer(&self, offered: &[String]) -> Vec<String> {
-        let is_listed = |token: &&String| {
-            self.subprotocols.is_empty() || self.subprotocols.contains(token)
-        };
+        let is_listed =
+            |token: &&String| self.subprotocols.is_empty() || self.subprotocols.contains(token);
         offered.iter().filter(is_listed).cloned().collect()
     }
 }
@@ -162,7 +176,12 @@ pub(super) async fn carry(
     tunnel: Tunnel,
     held: (OwnedSemaphorePermit, Place),
 ) {
-    let Tunnel { opened, service, session, handshake_took } = tunnel;
+    let Tunnel {
+        opened,
+        service,
+        session,
+        handshake_took,
+    } = tunnel;
     gate.access_log.opened(&session, handshake_took);
     let control = session.control.clone();
     let registered = gate.registry.register(worker, session);
@@ -170,8 +189,13 @@ pub(super) async fn carry(
         // It may have missed the order that all others got.
         control.close(going_away());
     }
-    let early = Early { from_client, from_upstream: opened.early };
-    let negotiated = Negotiated { deflate: opened.deflate.is_some() };
+    let early = Early {
+        from_client,
+        from_upstream: opened.early,
+    };
+    let negotiated = Negotiated {
+        deflate: opened.deflate.is_some(),
+    };
     let rules = service.rules.clone();
     drop(service);
     let outcome = relay(client, opened.stream, early, rules, negotiated, control).await;

@@ -49,7 +49,10 @@ impl Workers {
         let mut running = Vec::new();
         for index in 0..count.max(1) {
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            seats.push(Seat { runtime: runtime.handle().clone(), load: Arc::default() });
+            seats.push(Seat {
+                runtime: runtime.handle().clone(),
+                load: Arc::default(),
+            });
             let (stop, stopped) = oneshot::channel();
             let thread = std::thread::Builder::new()
                 .name(format!("wsgate-{index}"))
@@ -60,7 +63,12 @@ impl Workers {
                 })?;
             running.push((stop, thread));
         }
-        Ok((Self { seats: seats.into() }, Threads { running }))
+        Ok((
+            Self {
+                seats: seats.into(),
+            },
+            Threads { running },
+        ))
     }
 
     /// How many there are.
@@ -75,8 +83,14 @@ impl Workers {
 
     /// A place on the worker with the fewest connections.
     pub fn take_place(&self) -> Place {
-        let loads = self.seats.iter().map(|seat| seat.load.load(Ordering::Relaxed));
-        let worker = loads.enumerate().min_by_key(|(_, load)| *load).map_or(0, |(index, _)| index);
+        let loads = self
+            .seats
+            .iter()
+            .map(|seat| seat.load.load(Ordering::Relaxed));
+        let worker = loads
+            .enumerate()
+            .min_by_key(|(_, load)| *load)
+            .map_or(0, |(index, _)| index);
         let load = self.seats[worker].load.clone();
         load.fetch_add(1, Ordering::Relaxed);
         Place { load, worker }

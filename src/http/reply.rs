@@ -32,7 +32,12 @@ pub fn to_bytes(response: Response<Bytes>) -> Bytes {
     bytes.put_slice(b"HTTP/1.1 ");
     bytes.put_slice(head.status.as_str().as_bytes());
     bytes.put_slice(b" ");
-    bytes.put_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
+    bytes.put_slice(
+        head.status
+            .canonical_reason()
+            .unwrap_or_default()
+            .as_bytes(),
+    );
     bytes.put_slice(b"\r\n");
     for (name, value) in &head.headers {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
@@ -63,7 +68,9 @@ mod tests {
     fn a_refusal_can_be_written_without_a_parser() {
         let mut response = Response::new(Bytes::from_static(b"no\n"));
         *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
         assert_eq!(
             to_bytes(response),
             "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 3\r\n\r\nno\n"

@@ -21,8 +21,14 @@ impl Gateway {
         self.accepting.shutdown().await;
         let sessions = self.gate.start_draining();
         info!(sessions, timeout = ?self.drain_timeout, "draining");
-        let in_time = timeout(self.drain_timeout, self.gate.emptied()).await.is_ok();
-        let cut = if in_time { 0 } else { self.gate.registry().len() };
+        let in_time = timeout(self.drain_timeout, self.gate.emptied())
+            .await
+            .is_ok();
+        let cut = if in_time {
+            0
+        } else {
+            self.gate.registry().len()
+        };
         Drained { sessions, cut }
     }
 }

@@ -81,7 +81,10 @@ impl Gateway {
         let mut accepting = JoinSet::new();
         let mut addresses = BTreeMap::new();
         for (index, (name, listening)) in bound.into_iter().enumerate() {
-            let address = listening.local_addr().map_err(StartError::Address)?.to_string();
+            let address = listening
+                .local_addr()
+                .map_err(StartError::Address)?
+                .to_string();
             info!(listener = name, address, "listening");
             addresses.insert(name, address);
             // Accept loops are spread over the workers; with one worker nothing crosses threads.
@@ -89,7 +92,14 @@ impl Gateway {
             accepting.spawn_on(accept(gate.clone(), listening, index), worker);
         }
         let drain_timeout = settings.server.drain_timeout;
-        Ok(Self { gate, threads: Some(threads), addresses, accepting, background, drain_timeout })
+        Ok(Self {
+            gate,
+            threads: Some(threads),
+            addresses,
+            accepting,
+            background,
+            drain_timeout,
+        })
     }
 
     /// The bound address of each listener by its name: with the port that the system chose where
@@ -117,7 +127,10 @@ impl Drop for Gateway {
 fn bind(settings: &Settings) -> Result<Vec<(String, Listening)>, StartError> {
     let bind = |listener: &crate::config::Listener| match Listening::bind(&listener.address) {
         Ok(listening) => Ok((listener.name.clone(), listening)),
-        Err(cause) => Err(StartError::Bind { listener: listener.name.clone(), cause }),
+        Err(cause) => Err(StartError::Bind {
+            listener: listener.name.clone(),
+            cause,
+        }),
     };
     settings.listeners.iter().map(bind).collect()
 }

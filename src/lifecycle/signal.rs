@@ -24,7 +24,9 @@ pub enum RunError {
 /// # Errors
 /// If it could not start.
 pub fn run(settings: &Settings, started: impl FnOnce(&Gateway)) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // Before anything listens: a signal that comes early must not kill without a drain.
         let mut signals = Signals::new()?;

@@ -72,7 +72,12 @@ impl Registry {
         let shard = worker % self.shards.len();
         let session = Arc::new(session);
         lock(&self.shards[shard]).insert(id, session.clone());
-        Registered { registry: self.clone(), shard, id, session }
+        Registered {
+            registry: self.clone(),
+            shard,
+            id,
+            session,
+        }
     }
 
     /// How many there are.
@@ -87,8 +92,11 @@ impl Registry {
 
     /// Orders every session that is live now to end. Returns how many.
     pub fn close_all(&self, order: &CloseOrder) -> usize {
-        let live: Vec<_> =
-            self.shards.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect();
+        let live: Vec<_> = self
+            .shards
+            .iter()
+            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .collect();
         for session in &live {
             session.control.close(order.clone());
         }

@@ -74,7 +74,13 @@ impl AccessLog {
         if !self.on {
             return;
         }
-        let Outcome { client, upstream, to_upstream, to_client, .. } = outcome;
+        let Outcome {
+            client,
+            upstream,
+            to_upstream,
+            to_client,
+            ..
+        } = outcome;
         info!(
             target: "wsgate::access",
             request_id = session.request_id,

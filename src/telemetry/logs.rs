@@ -37,7 +37,10 @@ pub fn start(log: &Log) -> Result<LogGuard, ParseError> {
     let dropped = writer.error_counter();
     let is_terminal = std::io::stderr().is_terminal();
     subscribe(log.format, is_terminal, filter, writer);
-    Ok(LogGuard { dropped, _writer: guard })
+    Ok(LogGuard {
+        dropped,
+        _writer: guard,
+    })
 }
 
 /// A subscriber that is already there (a test's) stays.
@@ -47,11 +50,18 @@ fn subscribe(format: LogFormat, is_terminal: bool, filter: EnvFilter, writer: No
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
     let result = if as_text {
         builder.with_ansi(is_terminal).with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
     };
     if result.is_err() {
         tracing::debug!("logging was already started");
@@ -62,8 +72,15 @@ fn subscribe(format: LogFormat, is_terminal: bool, filter: EnvFilter, writer: No
 /// session, and the operator must hear of it.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(place, text, "panic: a defect of the gateway; what it happened in has ended");
+        tracing::error!(
+            place,
+            text,
+            "panic: a defect of the gateway; what it happened in has ended"
+        );
     }));
 }

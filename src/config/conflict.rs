@@ -1,0 +1,164 @@
+//! What is there twice: names, addresses, and routes that claim the same handshakes.
+
+use super::listener::{BindAddress, ListenerKeys};
+use super::problem::{Log, Problem};
+use super::reader::{At, Place};
+use super::root::Root;
+use super::route::RouteKeys;
+use super::{HostPattern, PathPattern};
+
+/// Reports all of it.
+pub(super) fn check(root: &Root, log: &Log) {
+    check_defined_once("upstream", root.upstreams.iter().map(|(name, _)| name), log);
+    check_defined_once(
+        "authentication method",
+        root.auth.iter().map(|(name, _)| name),
+        log,
+    );
+    let listeners: Vec<&At<ListenerKeys>> = root.listeners.iter().flatten().collect();
+    for_pairs(&listeners, |first, second| {
+        check_listeners(first, second, log)
+    });
+    let routes: Vec<&At<RouteKeys>> = root.routes.iter().flatten().collect();
+    for route in &routes {
+        check_lists(&route.value, log);
+    }
+    for_pairs(&routes, |first, second| check_routes(first, second, log));
+}
+
+fn for_pairs<T: Copy>(items: &[T], mut check: impl FnMut(T, T)) {
+    for (at, second) in items.iter().enumerate() {
+        for first in &items[..at] {
+            check(*first, *second);
+        }
+    }
+}
+
+fn check_defined_once<'n>(what: &str, names: impl Iterator<Item = &'n At<String>>, log: &Log) {
+    let names: Vec<&At<String>> = names.collect();
+    for_pairs(&names, |first, second| {
+        if first.value == second.value {
+            let title = format!("the {what} `{}` is defined twice", second.value);
+            log.add(twice(title, &first.place, &second.place));
+        }
+    });
+}
+
+fn twice(title: String, first: &Place, second: &Place) -> Problem {
+    Problem::new(title)
+        .at(second)
+        .label("again here")
+        .see(first, "first here")
+}
+
+fn check_listeners(first: &At<ListenerKeys>, second: &At<ListenerKeys>, log: &Log) {
+    let (first, second) = (&first.value, &second.value);
+    let is_free_port =
+        matches!(&second.address.value, BindAddress::Tcp(address) if address.port() == 0);
+    if first.address.value == second.address.value && !is_free_port {
+        let title = format!("two listeners have the address `{}`", second.address.value);
+        log.add(twice(title, &first.address.place, &second.address.place));
+    } else if first.name() == second.name() {
+        let place = |keys: &ListenerKeys| match &keys.name {
+            Some(name) => name.place.clone(),
+            None => keys.address.place.clone(),
+        };
+        let title = format!("two listeners are named `{}`", second.name());
+        log.add(twice(title, &place(first), &place(second)).help("give each a `name` of its own"));
+    }
+}
+
+/// The same name twice in one list.
+fn check_lists(route: &RouteKeys, log: &Log) {
+    let lists = [
+        (
+            "subprotocol",
+            route.subprotocols.as_deref().unwrap_or_default(),
+        ),
+        ("listener", route.listeners.as_deref().unwrap_or_default()),
+        ("authentication method", route.auth.as_slice()),
+    ];
+    for (what, list) in lists {
+        let entries: Vec<&At<String>> = list.iter().collect();
+        for_pairs(&entries, |first, second| {
+            if first.value == second.value {
+                let title = format!("the {what} `{}` is listed twice", second.value);
+                log.add(twice(title, &first.place, &second.place));
+            }
+        });
+    }
+}
+
+fn check_routes(first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) {
+    let name = second.value.name();
+    if first.value.name() == name {
+        let place = |route: &At<RouteKeys>| match &route.value.name {
+            Some(name) => name.place.clone(),
+            None => route.place.clone(),
+        };
+        let problem = twice(
+            format!("two routes are named `{name}`"),
+            &place(first),
+            &place(second),
+        );
+        log.add(problem.help("give each a `name` of its own"));
+    }
+    if share_listener(&first.value, &second.value)
+        && let Some(what) = shared_target(&first.value, &second.value)
+    {
+        check_subprotocols(&what, first, second, log);
+    }
+}
+
+fn share_listener(first: &RouteKeys, second: &RouteKeys) -> bool {
+    match (&first.listeners, &second.listeners) {
+        (Some(first), Some(second)) => first
+            .iter()
+            .any(|name| second.iter().any(|other| name.value == other.value)),
+        _ => true,
+    }
+}
+
+/// A host and path that both serve.
+fn shared_target(first: &RouteKeys, second: &RouteKeys) -> Option<String> {
+    let hosts = |route: &RouteKeys| route.host.clone().unwrap_or_else(|| vec![HostPattern::Any]);
+    let paths = |route: &RouteKeys| {
+        let any = || vec![PathPattern::Prefix(String::new())];
+        route.path.clone().unwrap_or_else(any)
+    };
+    let host = hosts(first)
+        .into_iter()
+        .find(|host| hosts(second).contains(host))?;
+    let path = paths(first)
+        .into_iter()
+        .find(|path| paths(second).contains(path))?;
+    Some(match host {
+        HostPattern::Any => format!("`{path}` on any host"),
+        host => format!("`{host}{path}`"),
+    })
+}
+
+/// Of two routes for the same `what` each handshake must belong to one.
+fn check_subprotocols(what: &str, first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) {
+    match (&first.value.subprotocols, &second.value.subprotocols) {
+        (None, None) => {
+            let title = format!("two routes serve {what}");
+            log.add(
+                twice(title, &first.place, &second.place)
+                    .help("give them different hosts, paths, listeners or `subprotocols`"),
+            );
+        }
+        (Some(first), Some(second)) => {
+            for token in second {
+                if let Some(other) = first.iter().find(|other| other.value == token.value) {
+                    let title = format!(
+                        "two routes serve the subprotocol `{}` of {what}",
+                        token.value
+                    );
+                    log.add(twice(title, &other.place, &token.place));
+                }
+            }
+        }
+        _ => {}
+    }
+}
