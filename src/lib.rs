@@ -14,5 +14,6 @@ pub mod tls;
 
 pub mod admission;
 pub mod relay;
+pub mod upstream;
 
 pub mod gateway;

@@ -196,7 +196,7 @@ impl<S> Session<S> {
             return;
         }
         if side == Side::Upstream {
-            self.upstream.abandon();
+            self.upstream.abandon_unheard(io::ErrorKind::NotConnected);
             self.client
                 .bid(code::SERVICE_RESTART, UPSTREAM_LOST, After::Answer);
             return;

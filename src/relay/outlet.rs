@@ -70,6 +70,14 @@ impl Outlet {
         }
     }
 
+    /// How many bytes are kept.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.backlog
+            .as_ref()
+            .map_or(0, |backlog| backlog.bytes.len() - backlog.written)
+    }
+
     /// Why nothing can be written any more.
     pub(super) const fn broken(&self) -> Option<io::ErrorKind> {
         self.broken

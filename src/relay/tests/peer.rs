@@ -98,6 +98,11 @@ impl Peer {
         self.send(&frame).await;
     }
 
+    /// Sends bytes unless the other end is gone.
+    pub(super) async fn stream_write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     /// Ends this direction.
     pub(super) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
   '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-export const LIMIT = 15_000;
+const LIMIT = 30_000;
 
 export async function launchBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-const START_LIMIT = 20_000;
+const START_LIMIT = 30_000;
 const LISTENER = '[[listeners]]\nname = "public"\naddress = "127.0.0.1:0"\n';
 
 const running = new Set();
@@ -78,7 +78,7 @@ export class Gateway {
   }
 
   /** Waits for a log event that `matches`, past ones included. */
-  event(matches, what = 'event', limit = 10_000) {
+  event(matches, what = 'event', limit = 20_000) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(look);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import WebSocket, { WebSocketServer } from 'ws';
 import { launch, lines } from './gateway.mjs';
 
-const LIMIT = 10_000;
+const LIMIT = 20_000;
 
 /** `promise`, or an error that names `what` was awaited. */
 export function within(promise, what, limit = LIMIT) {

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 LISTENER = '[[listeners]]\nname = "public"\naddress = "127.0.0.1:0"\n'
 HANDLERS = pathlib.Path(__file__).parent / "handlers"
-LIMIT = 15
+LIMIT = 30
 
 
 class Process:

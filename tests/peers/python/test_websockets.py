@@ -18,7 +18,7 @@ def session(port, path="/", **options):
 
 async def closed(connection):
     """Waits for the end; code and reason as received."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(20):
         await connection.wait_closed()
     return connection.close_code, connection.close_reason
 
@@ -154,19 +154,19 @@ class Closes(PeerCase):
 
 class Keepalive(PeerCase):
     async def test_pings_of_both_libraries_and_of_the_gateway(self):
-        beats = {"ping_interval": 0.2, "ping_timeout": 5}
+        beats = {"ping_interval": 0.2, "ping_timeout": 20}
         upstream, sessions = await self.server(**beats)
         port = await self.gateway(f"""
             [[routes]]
             upstream = "ws://127.0.0.1:{upstream}"
             [routes.heartbeat]
             ping_interval = "1s"
-            pong_timeout = "5s"
+            pong_timeout = "20s"
             """)
         async with session(port, **beats) as client:
             server = await sessions.get()
             # Latency is set when a library's own ping was answered.
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(20):
                 while not (client.latency and server.latency):
                     await asyncio.wait_for(await client.ping(), 10)
             await client.send("alive")
