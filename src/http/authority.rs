@@ -103,6 +103,7 @@ const NAME_LEN_MAX: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn hosts_are_normalised() {
@@ -176,6 +177,15 @@ mod tests {
             "a:999999999999999999999",
         ] {
             assert_eq!(Authority::parse(text), Err(AuthorityError::Port), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_reads_the_same_again(text in "(\\[?[a-fA-F0-9:.]{0,12}\\]?|[aB.-]{0,6}|\\PC{0,6})(:[0-9+ ]{0,6})?") {
+            if let Ok(authority) = Authority::parse(&text) {
+                prop_assert_eq!(Authority::parse(&authority.to_string()), Ok(authority));
+            }
         }
     }
 }

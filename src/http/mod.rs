@@ -8,6 +8,7 @@ mod authority;
 mod deflate;
 mod extension;
 mod forwarded;
+mod framing;
 mod handshake;
 mod head;
 mod headers;
@@ -23,8 +24,9 @@ mod token;
 pub use authority::{Authority, AuthorityError};
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;
+pub use framing::{Body, Head};
 pub use handshake::{Ask, Handshake, HandshakeError, SubprotocolsError};
-pub use head::{Body, Head, HeadError, HeadScan, MAX_HEADERS, check_head};
+pub use head::{HeadError, HeadScan, MAX_HEADERS, check_head};
 pub use headers::{Reserved, remove_handshake, remove_hop_by_hop};
 pub use key::{accept_key, fresh_key};
 pub use negotiation::{

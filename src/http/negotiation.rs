@@ -165,6 +165,7 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -369,5 +370,21 @@ mod tests {
             offer_for_upstream(&handshake),
             Some(HeaderValue::from_static(expected))
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(
+            name in proptest::sample::select(vec![
+                "upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions",
+            ]),
+            value in proptest::collection::vec(prop_oneof![Just(9), 32..=126_u8, 128..=255_u8], 0..60),
+        ) {
+            let mut headers = answer(&[("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", ACCEPT)]);
+            headers.insert(name, HeaderValue::from_bytes(&value).unwrap());
+            let offer = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+            let asked = Asked { key: KEY, subprotocols: &[], deflate: Some(&offer) };
+            let _ = check_answer(&asked, StatusCode::SWITCHING_PROTOCOLS, &headers);
+        }
     }
 }

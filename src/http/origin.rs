@@ -140,6 +140,7 @@ fn other(scheme: &str, rest: &str) -> Result<Origin, OriginError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn spellings_of_one_origin_are_equal() {
@@ -216,5 +217,14 @@ mod tests {
         assert_eq!(Origin::of(&headers), Ok(Some(Origin::Null)));
         headers.append(ORIGIN, "null".parse().unwrap());
         assert_eq!(Origin::of(&headers), Err(OriginError::Several));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_reads_the_same_again(text in "(https?|HTTP|file|\\PC{0,4})(://|:/|)[aB.:\\[\\]@0-9/ ]{0,12}") {
+            if let Ok(origin) = Origin::parse(&text) {
+                prop_assert_eq!(Origin::parse(&origin.to_string()), Ok(origin));
+            }
+        }
     }
 }
