@@ -9,6 +9,7 @@ mod failure;
 mod guard;
 mod listener;
 mod request;
+mod service;
 mod site;
 mod tunnel;
 mod worker;

@@ -2,7 +2,7 @@
 
 use super::connection::Exchange;
 use super::failure::Failure;
-use super::site::Service;
+use super::service::Service;
 use super::tunnel;
 use crate::admission;
 use crate::http::{Ask, Handshake, Target, request_id, to_bytes};

@@ -1,13 +1,12 @@
 //! What the configuration became: an immutable snapshot that serves.
 
-use crate::admission::{Admission, OriginRule, auth};
-use crate::config::{self, Compression, Listener, Route, Settings};
+use super::service::Service;
+use crate::admission::auth;
+use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
-use crate::relay::Rules;
-use crate::route::{Builder, Clash, Rewrite, Table};
+use crate::route::{Builder, Clash, Table};
 use crate::tls::{ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -38,30 +37,6 @@ pub(super) struct Entrance {
     pub(super) routes: Table<Arc<Service>>,
 }
 
-/// What a route does with a handshake that matched it.
-#[derive(Debug)]
-pub(super) struct Service {
-    pub(super) name: Arc<str>,
-    pub(super) upstream: Arc<str>,
-    pub(super) admission: Admission,
-    pub(super) pool: Arc<Pool>,
-    pub(super) rewrite: Rewrite,
-    /// Empty: any.
-    pub(super) subprotocols: Vec<String>,
-    pub(super) compression: Compression,
-    pub(super) identity_header: Option<HeaderName>,
-    pub(super) request_headers: Edits,
-    pub(super) response_headers: Edits,
-    pub(super) rules: Arc<Rules>,
-}
-
-/// `request_headers`, `response_headers`, ready for use.
-#[derive(Debug, Default)]
-pub(super) struct Edits {
-    set: Vec<(HeaderName, HeaderValue)>,
-    remove: Vec<HeaderName>,
-}
-
 /// Why no site could be made of checked settings: what the files that they name contain.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
@@ -72,20 +47,14 @@ pub enum AssembleError {
         listener: String,
         /// What is wrong.
         #[source]
-        cause: TlsError,
+        cause: Box<TlsError>,
     },
     /// An upstream's roots.
-    #[error("upstream `{upstream}`")]
-    Upstream {
-        /// Its name.
-        upstream: String,
-        /// What is wrong.
-        #[source]
-        cause: PoolError,
-    },
+    #[error(transparent)]
+    Upstream(#[from] Box<PoolError>),
     /// A password file.
     #[error(transparent)]
-    Auth(#[from] auth::MethodError),
+    Auth(#[from] Box<auth::MethodError>),
     /// Two routes that no handshake could tell apart.
     #[error("route `{route}` and route `{earlier}` of the same host and path both serve {clash}")]
     Route {
@@ -115,7 +84,7 @@ impl Site {
     /// # Errors
     /// See [`AssembleError`].
     pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
-        let methods = auth::Methods::build(&settings.auth)?;
+        let methods = auth::Methods::build(&settings.auth).map_err(Box::new)?;
         let pools = pools(settings)?;
         let tables = tables(settings, &methods, &pools)?;
         let listeners = settings.listeners.iter().zip(tables).map(entrance);
@@ -144,10 +113,12 @@ impl Site {
     /// The work that goes on behind the handshakes: names resolved again, files followed.
     pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
-        for pool in self.pools.iter().cloned() {
+        for pool in &self.pools {
+            let pool = Arc::clone(pool);
             work.push(Box::pin(async move { pool.maintain().await }));
         }
-        for method in self.methods.iter().cloned() {
+        for method in &self.methods {
+            let method = Arc::clone(method);
             work.push(Box::pin(async move { method.follow().await }));
         }
         for index in 0..self.listeners.len() {
@@ -197,26 +168,13 @@ impl Site {
     }
 }
 
-impl Edits {
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
-        for (name, value) in &self.set {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-}
-
-type Pools = HashMap<String, Arc<Pool>>;
+/// By name.
+pub(super) type Pools = HashMap<String, Arc<Pool>>;
 
 fn pools(settings: &Settings) -> Result<Pools, AssembleError> {
-    let build = |upstream: &Arc<config::Upstream>| match Pool::new(upstream.clone()) {
-        Ok(pool) => Ok((upstream.name.clone(), Arc::new(pool))),
-        Err(cause) => Err(AssembleError::Upstream {
-            upstream: upstream.name.clone(),
-            cause,
-        }),
+    let build = |upstream: &Arc<config::Upstream>| {
+        let pool = Pool::new(upstream.clone()).map_err(Box::new)?;
+        Ok((upstream.name.clone(), Arc::new(pool)))
     };
     settings.upstreams.iter().map(build).collect()
 }
@@ -227,7 +185,7 @@ fn entrance(
     let tls = listener.tls.as_ref().map(ServerTls::load).transpose();
     let tls = tls.map_err(|cause| AssembleError::Listener {
         listener: listener.name.clone(),
-        cause,
+        cause: Box::new(cause),
     })?;
     Ok(Entrance {
         name: listener.name.as_str().into(),
@@ -254,7 +212,7 @@ fn tables(
         .map(|_| Table::builder())
         .collect();
     for route in &settings.routes {
-        let service = Arc::new(service(route, methods, pools)?);
+        let service = Arc::new(Service::new(route, methods, pools)?);
         for &index in &route.listeners {
             add(&mut builders[index], route, &service)?;
         }
@@ -278,76 +236,6 @@ fn add(
         }
     }
     Ok(())
-}
-
-fn service(
-    route: &Route,
-    methods: &auth::Methods,
-    pools: &Pools,
-) -> Result<Service, AssembleError> {
-    let named = route
-        .auth
-        .iter()
-        .filter_map(|method| methods.named(&method.name).cloned())
-        .collect();
-    let pool = &pools[&route.upstream.name];
-    let identity_header = route
-        .identity_header
-        .as_deref()
-        .map(|name| header(route, name))
-        .transpose()?;
-    Ok(Service {
-        name: route.name.as_str().into(),
-        upstream: route.upstream.name.as_str().into(),
-        admission: Admission::new(OriginRule::new(&route.origin), named),
-        pool: pool.clone(),
-        rewrite: Rewrite {
-            strip_prefix: route.strip_prefix.clone(),
-            add_prefix: route.add_prefix.clone(),
-        },
-        subprotocols: route.subprotocols.clone(),
-        compression: route.compression,
-        identity_header,
-        request_headers: edits(route, &route.request_headers)?,
-        response_headers: edits(route, &route.response_headers)?,
-        rules: Arc::new(rules(route)),
-    })
-}
-
-fn rules(route: &Route) -> Rules {
-    Rules {
-        max_message_size: route.limits.max_message_size,
-        validate_utf8: route.limits.validate_utf8,
-        ping_interval: route.heartbeat.ping_interval,
-        pong_timeout: route.heartbeat.pong_timeout,
-        idle: route.timeouts.idle,
-        max_duration: route.timeouts.max_duration,
-        write: route.timeouts.write,
-        close: route.timeouts.close,
-    }
-}
-
-fn edits(route: &Route, edits: &config::HeaderEdits) -> Result<Edits, AssembleError> {
-    let invalid = |name: &String| AssembleError::Header {
-        route: route.name.clone(),
-        name: name.clone(),
-    };
-    let set = edits.set.iter().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).map_err(|_| invalid(name))?;
-        header(route, name).map(|name| (name, value))
-    });
-    let remove = edits.remove.iter().map(|name| header(route, name));
-    Ok(Edits {
-        set: set.collect::<Result<_, _>>()?,
-        remove: remove.collect::<Result<_, _>>()?,
-    })
-}
-
-fn header(route: &Route, name: &str) -> Result<HeaderName, AssembleError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| AssembleError::Header {
-        route: route.name.clone(),
-        name: name.to_owned(),
-    })
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever

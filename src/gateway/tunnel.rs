@@ -3,7 +3,7 @@
 use super::connection::Exchange;
 use super::failure::Failure;
 use super::request::{Answer, Story};
-use super::site::Service;
+use super::service::Service;
 use super::worker::Place;
 use super::{Gate, going_away};
 use crate::admission::Permit;
@@ -131,15 +131,6 @@ fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
     // Admission refuses identities with control characters; anything else is a legal value.
     if let Ok(value) = HeaderValue::from_bytes(identity.to_string().as_bytes()) {
         headers.insert(name.clone(), value);
-    }
-}
-
-impl Service {
-    /// What the route lists of the client's offer, in the client's order.
-    fn offer(&self, offered: &[String]) -> Vec<String> {
-        let is_listed =
-            |token: &&String| self.subprotocols.is_empty() || self.subprotocols.contains(token);
-        offered.iter().filter(is_listed).cloned().collect()
     }
 }
 

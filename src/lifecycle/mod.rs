@@ -6,9 +6,9 @@ mod signal;
 pub use drain::Drained;
 pub use signal::run;
 
-use crate::config::{Settings, Workers as WorkerCount};
+use crate::config::{self, BindAddress, Settings, Workers as WorkerCount};
 use crate::gateway::{AssembleError, Gate, Site, Threads, Workers, accept};
-use crate::net::{self, BindError, Listening};
+use crate::net::{self, Address, BindError, Listening};
 use crate::telemetry::AccessLog;
 use std::collections::BTreeMap;
 use std::io;
@@ -35,7 +35,7 @@ pub struct Gateway {
 pub enum StartError {
     /// A certificate, key or password file is not usable.
     #[error("the configuration names something that is not usable")]
-    Assemble(#[from] AssembleError),
+    Assemble(#[from] Box<AssembleError>),
     /// An address could not be bound.
     #[error("listener `{listener}`")]
     Bind {
@@ -61,7 +61,7 @@ impl Gateway {
     /// See [`StartError`]; nothing is left running.
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
         make_room_for(settings.server.max_connections);
-        let site = Arc::new(Site::assemble(settings)?);
+        let site = Arc::new(Site::assemble(settings).map_err(Box::new)?);
         let bound = bind(settings)?;
         let count = match settings.server.workers {
             WorkerCount::Auto => net::usable_cores(),
@@ -125,12 +125,18 @@ impl Drop for Gateway {
 }
 
 fn bind(settings: &Settings) -> Result<Vec<(String, Listening)>, StartError> {
-    let bind = |listener: &crate::config::Listener| match Listening::bind(&listener.address) {
-        Ok(listening) => Ok((listener.name.clone(), listening)),
-        Err(cause) => Err(StartError::Bind {
-            listener: listener.name.clone(),
-            cause,
-        }),
+    let bind = |listener: &config::Listener| {
+        let address = match &listener.address {
+            BindAddress::Tcp(address) => Address::Tcp(*address),
+            BindAddress::Unix(path) => Address::Unix(path.clone()),
+        };
+        match Listening::bind(&address) {
+            Ok(listening) => Ok((listener.name.clone(), listening)),
+            Err(cause) => Err(StartError::Bind {
+                listener: listener.name.clone(),
+                cause,
+            }),
+        }
     };
     settings.listeners.iter().map(bind).collect()
 }

@@ -166,15 +166,14 @@ fn new_socket_flags() -> SocketFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::BindAddress;
-    use crate::net::Bound;
+    use crate::net::Address;
     use std::thread;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpStream, UnixStream};
 
     fn acceptor(address: &str) -> (Acceptor, SocketAddr) {
-        let listening = Listening::bind(&BindAddress::Tcp(address.parse().unwrap())).unwrap();
-        let Bound::Tcp(bound) = listening.local_addr().unwrap() else {
+        let listening = Listening::bind(&Address::Tcp(address.parse().unwrap())).unwrap();
+        let Address::Tcp(bound) = listening.local_addr().unwrap() else {
             panic!("a TCP address was bound");
         };
         (listening.into_acceptor().unwrap(), bound)
@@ -229,8 +228,8 @@ mod tests {
     async fn a_unix_client_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gate.sock");
-        let listening = Listening::bind(&BindAddress::Unix(path.clone())).unwrap();
-        assert_eq!(listening.local_addr().unwrap(), Bound::Unix(path.clone()));
+        let listening = Listening::bind(&Address::Unix(path.clone())).unwrap();
+        assert_eq!(listening.local_addr().unwrap(), Address::Unix(path.clone()));
         let acceptor = listening.into_acceptor().unwrap();
         let _client = UnixStream::connect(&path).await.unwrap();
         assert_eq!(acceptor.accept().await.unwrap().peer, Peer::Unix);

@@ -4,7 +4,6 @@
 //! connection. Accepting is `accept.rs`.
 
 use super::unix::{SocketFile, bind_unix};
-use crate::config::BindAddress;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fmt;
 use std::io;
@@ -31,9 +30,9 @@ pub(super) enum ListeningSocket {
     Unix(UnixListener),
 }
 
-/// Where a listener really listens.
+/// Where a listener is to listen, or really listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bound {
+pub enum Address {
     /// With the port that the system chose, where 0 was asked for.
     Tcp(SocketAddr),
     /// The socket file.
@@ -52,38 +51,38 @@ pub struct BindError {
 
 impl Listening {
     /// Binds and listens. A unix socket file that nobody listens on any more is replaced.
-    pub fn bind(address: &BindAddress) -> Result<Self, BindError> {
+    pub fn bind(address: &Address) -> Result<Self, BindError> {
         let bound = match address {
-            BindAddress::Tcp(address) => bind_tcp(*address).map(|listener| Self {
+            Address::Tcp(address) => bind_tcp(*address).map(|listener| Self {
                 socket: ListeningSocket::Tcp(listener),
                 file: None,
             }),
-            BindAddress::Unix(path) => bind_unix(path).map(|(listener, file)| Self {
+            Address::Unix(path) => bind_unix(path).map(|(listener, file)| Self {
                 socket: ListeningSocket::Unix(listener),
                 file: Some(file),
             }),
         };
         bound.map_err(|source| BindError {
-            address: written(address),
+            address: address.to_string(),
             source,
         })
     }
 
     /// Where it listens.
-    pub fn local_addr(&self) -> io::Result<Bound> {
+    pub fn local_addr(&self) -> io::Result<Address> {
         match (&self.socket, &self.file) {
-            (ListeningSocket::Tcp(listener), _) => listener.local_addr().map(Bound::Tcp),
-            (ListeningSocket::Unix(_), Some(file)) => Ok(Bound::Unix(file.path().to_owned())),
+            (ListeningSocket::Tcp(listener), _) => listener.local_addr().map(Address::Tcp),
+            (ListeningSocket::Unix(_), Some(file)) => Ok(Address::Unix(file.path().to_owned())),
             (ListeningSocket::Unix(listener), None) => {
                 let address = listener.local_addr()?;
                 let path = address.as_pathname().map(PathBuf::from);
-                Ok(Bound::Unix(path.unwrap_or_default()))
+                Ok(Address::Unix(path.unwrap_or_default()))
             }
         }
     }
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -110,13 +109,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-fn written(address: &BindAddress) -> String {
-    match address {
-        BindAddress::Tcp(address) => address.to_string(),
-        BindAddress::Unix(path) => format!("unix:{}", path.display()),
-    }
-}
-
 /// What the operator can do about it.
 fn hint(source: &io::Error) -> String {
     let advice = match source.kind() {
@@ -136,14 +128,14 @@ fn hint(source: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn any_port() -> BindAddress {
-        BindAddress::Tcp("127.0.0.1:0".parse().unwrap())
+    fn any_port() -> Address {
+        Address::Tcp("127.0.0.1:0".parse().unwrap())
     }
 
     #[test]
     fn the_chosen_port_is_told() {
         let listening = Listening::bind(&any_port()).unwrap();
-        let Bound::Tcp(address) = listening.local_addr().unwrap() else {
+        let Address::Tcp(address) = listening.local_addr().unwrap() else {
             panic!("a TCP address was bound");
         };
         assert_ne!(address.port(), 0);
@@ -152,10 +144,10 @@ mod tests {
     #[test]
     fn a_taken_port_is_an_error_that_says_so() {
         let first = Listening::bind(&any_port()).unwrap();
-        let Bound::Tcp(address) = first.local_addr().unwrap() else {
+        let Address::Tcp(address) = first.local_addr().unwrap() else {
             panic!("a TCP address was bound");
         };
-        let error = Listening::bind(&BindAddress::Tcp(address)).unwrap_err();
+        let error = Listening::bind(&Address::Tcp(address)).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot listen on `{address}`: another process listens there")
@@ -164,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_an_error_that_says_so() {
-        let elsewhere = BindAddress::Tcp("192.0.2.1:0".parse().unwrap());
+        let elsewhere = Address::Tcp("192.0.2.1:0".parse().unwrap());
         let error = Listening::bind(&elsewhere).unwrap_err();
         assert!(
             error
