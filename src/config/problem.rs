@@ -101,14 +101,6 @@ impl Problem {
         self
     }
 
-    /// `name` stands for nothing; `known` are the names that would.
-    fn unresolved(what: &str, name: &At<String>, known: &[&str]) -> Self {
-        let problem = Self::new(format!("no {what} is named `{}`", name.value))
-            .at(&name.place)
-            .absence();
-        problem.suggest(&name.value, known, "known names")
-    }
-
     /// Offers the nearest of `known`, and all of them.
     pub(crate) fn suggest(mut self, written: &str, known: &[&str], all: &str) -> Self {
         if let Some(near) = nearest(written, known) {
@@ -122,8 +114,20 @@ impl Problem {
     }
 }
 
+/// `name` stands for nothing; `known` are the names that would.
+fn unresolved(to: Refers, name: &At<String>, known: &[&str]) -> Problem {
+    let problem = Problem::new(format!("no {} is named `{}`", to.noun(), name.value))
+        .at(&name.place)
+        .absence();
+    let problem = match nearest(&name.value, known) {
+        Some(_) => problem,
+        None => problem.help(format!("write {}", to.definition(&name.value))),
+    };
+    problem.suggest(&name.value, known, "known names")
+}
+
 /// The name that `written` was probably meant to be.
-fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let written = written.to_lowercase();
     let tolerated = 1 + written.chars().count() / 4;
     known
@@ -162,7 +166,7 @@ impl Log {
         let known: Vec<&str> = known.into_iter().collect();
         for (what, name) in &*self.references.borrow() {
             if *what == to && !known.contains(&name.value.as_str()) {
-                self.add(Problem::unresolved(to.noun(), name, &known));
+                self.add(unresolved(to, name, &known));
             }
         }
     }

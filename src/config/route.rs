@@ -63,7 +63,7 @@ section! {
     /// route without `subprotocols`. A host that matched never falls back to a less specific one.
     pub(super) struct RouteKeys at "`[[routes]]`" {
         /// The route's name in logs. Left out: its host and path.
-        pub(super) name: Option<At<String>> = at(text("a name")), optional;
+        pub(super) name: Option<At<String>> = at(name()), optional;
         /// Names of the listeners that it serves. Left out: all.
         pub(super) listeners: Option<Vec<At<String>>> = filled(refers_to(Refers::Listener)), optional;
         /// Exact, or `*.` and a domain for exactly one label before it. Left out: any host.

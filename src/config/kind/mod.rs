@@ -15,8 +15,8 @@ pub(super) use file::{existing_file, plainly, secret};
 pub(super) use list::{at, filled, list, one_or_list, salvage};
 pub(super) use number::{count, duration, or_off, size};
 pub(super) use reference::{Refers, refers_to};
-pub(super) use table::{defaults_of, layered, map, table};
-pub(super) use text::{Parsed, boolean, choice, parsed, text};
+pub(super) use table::{defaults_of, layered, map, named, table};
+pub(super) use text::{Parsed, boolean, choice, name, parsed, text};
 
 use super::reader::Node;
 use super::section::Outline;
