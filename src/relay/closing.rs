@@ -147,22 +147,22 @@ impl<S> Session<S> {
     }
 
     fn violated(&mut self, side: Side, violation: Violation) {
-        let was_told = !self.leg(side).takes_close();
-        self.leg_mut(side).inlet = if was_told {
-            Inlet::Finished
-        } else {
-            Inlet::Deaf
-        };
-        let reason = violation.to_string();
         let end = match side {
             Side::Upstream => End::UpstreamViolation(violation),
             _ => End::ClientViolation(violation),
         };
         let is_cause = self.begin_ending(side, end);
-        self.leg_mut(side)
-            .bid(violation.close_code(), &reason, After::Fin);
+        let leg = self.leg_mut(side);
+        leg.inlet = Inlet::Deaf;
+        leg.bid(violation.close_code(), &violation.to_string(), After::Fin);
+        if leg.closes.close_sent.is_some() {
+            leg.end_stream();
+        }
         match (is_cause, side) {
-            (false, _) => self.answer_close(other(side)),
+            (false, _) => {
+                self.answer_close(other(side));
+                self.release_farewell_after(side);
+            }
             (true, Side::Upstream) => {
                 self.client
                     .bid(code::INTERNAL_ERROR, UPSTREAM_VIOLATION, After::Answer);
