@@ -411,15 +411,11 @@ async fn an_upstream_lost_inside_a_frame_cuts_the_client() {
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_closes_and_goes_has_closed_even_if_a_write_fails_first() {
     let mut rig = Rig::new(lenient());
-    rig.client.send_frame(Text, b"one").await;
-    rig.upstream.read_frame().await;
-    // Both arrive before the session looks again: the Close must count, not the failed write.
+    rig.upstream_fault.break_writes();
     rig.client.send_frame(Text, b"into the void").await;
+    // The write has failed when the Close comes to light.
+    settle().await;
     rig.upstream.send_close(4002, "gone").await;
-    drop(std::mem::replace(
-        &mut rig.upstream,
-        Peer::server(tokio::io::duplex(1).0),
-    ));
     assert_eq!(rig.client.read_frame().await.close(), (Some(4002), "gone"));
     rig.client.send_close(4002, "").await;
     let outcome = rig.outcome().await;
