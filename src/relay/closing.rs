@@ -83,7 +83,9 @@ impl<S> Session<S> {
     /// A leg took no byte for too long: it is lost.
     pub(super) fn write_timed_out(&mut self, side: Side) {
         self.turn();
-        self.leg_mut(side).abandon_unheard(io::ErrorKind::TimedOut);
+        let now = self.timer.now();
+        self.leg_mut(side)
+            .abandon_unheard(io::ErrorKind::TimedOut, now);
         self.part(side, End::WriteTimeout(side));
     }
 
@@ -147,22 +149,22 @@ impl<S> Session<S> {
     }
 
     fn violated(&mut self, side: Side, violation: Violation) {
-        let was_told = !self.leg(side).takes_close();
-        self.leg_mut(side).inlet = if was_told {
-            Inlet::Finished
-        } else {
-            Inlet::Deaf
-        };
-        let reason = violation.to_string();
         let end = match side {
             Side::Upstream => End::UpstreamViolation(violation),
             _ => End::ClientViolation(violation),
         };
         let is_cause = self.begin_ending(side, end);
-        self.leg_mut(side)
-            .bid(violation.close_code(), &reason, After::Fin);
+        let leg = self.leg_mut(side);
+        leg.inlet = Inlet::Deaf;
+        leg.bid(violation.close_code(), &violation.to_string(), After::Fin);
+        if leg.closes.close_sent.is_some() {
+            leg.end_stream();
+        }
         match (is_cause, side) {
-            (false, _) => self.answer_close(other(side)),
+            (false, _) => {
+                self.answer_close(side.other());
+                self.release_farewell_after(side);
+            }
             (true, Side::Upstream) => {
                 self.client
                     .bid(code::INTERNAL_ERROR, UPSTREAM_VIOLATION, After::Answer);
@@ -176,10 +178,11 @@ impl<S> Session<S> {
     }
 
     fn lost(&mut self, side: Side, loss: Loss) {
+        let now = self.timer.now();
         let leg = self.leg_mut(side);
         leg.inlet = Inlet::Finished;
         if let Loss::Error(kind) = loss {
-            leg.abandon_unheard(kind);
+            leg.abandon_unheard(kind, now);
         }
         let end = match side {
             Side::Upstream => End::UpstreamLost(loss),
@@ -191,12 +194,14 @@ impl<S> Session<S> {
     /// A leg is gone, in whichever way; `end` is the reason if there was none before.
     fn part(&mut self, side: Side, end: End) {
         if !self.begin_ending(side, end) {
-            self.answer_close(other(side));
+            self.answer_close(side.other());
             self.release_farewell_after(side);
             return;
         }
         if side == Side::Upstream {
-            self.upstream.abandon_unheard(io::ErrorKind::NotConnected);
+            let now = self.timer.now();
+            self.upstream
+                .abandon_unheard(io::ErrorKind::NotConnected, now);
             self.client
                 .bid(code::SERVICE_RESTART, UPSTREAM_LOST, After::Answer);
             return;
@@ -258,15 +263,8 @@ impl<S> Session<S> {
     }
 
     const fn turn(&mut self) {
-        self.signals.turned = true;
-        self.signals.restless = true;
-    }
-}
-
-const fn other(side: Side) -> Side {
-    match side {
-        Side::Upstream => Side::Client,
-        _ => Side::Upstream,
+        self.turned = true;
+        self.restless = true;
     }
 }
 

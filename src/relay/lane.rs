@@ -11,7 +11,7 @@ use super::{Loss, Rules};
 use crate::frame::Violation;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 /// A direction with all it needs, borrowed for one poll.
@@ -21,16 +21,8 @@ pub(super) struct Lane<'a, S> {
     pub(super) direction: &'a mut Direction,
     pub(super) rules: &'a Rules,
     pub(super) now: Tick,
-    pub(super) signals: &'a mut Signals,
-}
-
-/// What a lane leaves to the session to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Signals {
-    /// The deadlines may have come nearer.
-    pub(super) restless: bool,
-    /// The session has turned towards its end: both lanes must be seen to again.
-    pub(super) turned: bool,
+    /// Set when the deadlines of the session may have come nearer.
+    pub(super) restless: &'a mut bool,
 }
 
 /// Something that the leg which is read did, and that concerns the whole session.
@@ -73,15 +65,12 @@ impl<S: Wire> Lane<'_, S> {
             let mut room = ReadBuf::new(&mut input[carried..self.to.outlet.read_size()]);
             let result = Pin::new(&mut self.from.stream).poll_read(cx, &mut room);
             let read = room.filled().len();
-            match (result, self.from.outlet.broken()) {
-                (Poll::Ready(Ok(())), _) if read > 0 => {
+            match ready!(result) {
+                Ok(()) if read > 0 => {
                     self.from.pulse.heard(self.now);
                     Poll::Ready(self.receive(cx, &input[..carried + read], scratch))
                 }
-                (Poll::Ready(result), _) => Poll::Ready(Some(Event::Lost(loss(result)))),
-                // It takes nothing any more, and all that it had sent is read.
-                (Poll::Pending, Some(kind)) => Poll::Ready(Some(Event::Lost(Loss::Error(kind)))),
-                (Poll::Pending, None) => Poll::Pending,
+                result => Poll::Ready(Some(Event::Lost(loss(result)))),
             }
         })
     }
@@ -159,11 +148,9 @@ impl<S: Wire> Lane<'_, S> {
         }
     }
 
-    /// A leg that begins or ceases to be slow moves deadlines; one that broke must be read to its end.
+    /// A leg that begins or ceases to be slow, or breaks, moves deadlines.
     fn compare(&mut self, before: Condition) {
-        let now = self.to.outlet.condition();
-        self.signals.restless |= now != before;
-        self.signals.turned |= now != before && now == Condition::Broken;
+        *self.restless |= self.to.outlet.condition() != before;
     }
 
     /// Says at a frame boundary what the gateway has to say. A leg that is inside a frame which will never
@@ -180,7 +167,7 @@ impl<S: Wire> Lane<'_, S> {
             self.to.say_farewell(cx, self.now);
         } else if self.to.pulse.wants_ping() {
             self.to.say_ping(cx, self.now);
-            self.signals.restless = true;
+            *self.restless = true;
         }
     }
 }

@@ -151,10 +151,10 @@ impl<S> Leg<S> {
     }
 
     /// Abandons the leg without another word to it.
-    pub(super) fn abandon_unheard(&mut self, why: io::ErrorKind) {
+    pub(super) fn abandon_unheard(&mut self, why: io::ErrorKind, now: Tick) {
         self.abandon();
         self.farewell = None;
-        self.outlet.give_up(why);
+        self.outlet.give_up(why, now);
     }
 
     /// Whether nothing more is to be expected from the leg, nor to be done for it.

@@ -16,6 +16,14 @@ pub enum Side {
 }
 
 impl Side {
+    /// The leg across from this one.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Upstream => Self::Client,
+            _ => Self::Upstream,
+        }
+    }
+
     /// A word for metrics and logs.
     pub const fn label(self) -> &'static str {
         match self {

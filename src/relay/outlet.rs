@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 #[derive(Debug)]
 pub(super) struct Outlet {
     backlog: Option<Box<Backlog>>,
-    /// When the leg last took a byte while more was waiting.
+    /// When the leg last took a byte while more was waiting, or when it broke.
     stalled_since: Tick,
     /// Why nothing can be written any more.
     broken: Option<io::ErrorKind>,
@@ -83,6 +83,15 @@ impl Outlet {
         self.broken
     }
 
+    /// Since when nothing can be written any more; `NEVER` if something can.
+    pub(super) const fn broken_since(&self) -> Tick {
+        if self.broken.is_some() {
+            self.stalled_since
+        } else {
+            Tick::NEVER
+        }
+    }
+
     /// How much may be read for this leg at once.
     pub(super) const fn read_size(&self) -> usize {
         if self.is_slow {
@@ -93,10 +102,12 @@ impl Outlet {
     }
 
     /// Gives up: what waits is dropped, and so is what comes.
-    pub(super) fn give_up(&mut self, why: io::ErrorKind) {
+    pub(super) fn give_up(&mut self, why: io::ErrorKind, now: Tick) {
         self.backlog = None;
         self.flushing = false;
-        self.broken.get_or_insert(why);
+        if self.broken.replace(why).is_none() {
+            self.stalled_since = now;
+        }
     }
 
     /// Writes `bytes` behind all that was sent before, now or as soon as the leg takes them.
@@ -121,7 +132,7 @@ impl Outlet {
                 self.is_slow = false;
                 let _ = self.poll_flush(stream, cx, now);
             }
-            Poll::Ready(Err(error)) => self.give_up(error.kind()),
+            Poll::Ready(Err(error)) => self.give_up(error.kind(), now),
             Poll::Pending => {
                 self.is_slow = true;
                 self.stalled_since = now;
@@ -146,7 +157,7 @@ impl Outlet {
             }
             match ready!(all) {
                 Ok(()) => self.backlog = None,
-                Err(error) => self.give_up(error.kind()),
+                Err(error) => self.give_up(error.kind(), now),
             }
             self.flushing = self.broken.is_none();
         }
@@ -165,7 +176,7 @@ impl Outlet {
     ) -> Poll<()> {
         match Pin::new(stream).poll_flush(cx) {
             Poll::Ready(Ok(())) => self.flushing = false,
-            Poll::Ready(Err(error)) => self.give_up(error.kind()),
+            Poll::Ready(Err(error)) => self.give_up(error.kind(), now),
             Poll::Pending => {
                 if !self.flushing {
                     self.stalled_since = now;

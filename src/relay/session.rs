@@ -6,7 +6,7 @@ use super::closing::Ending;
 use super::deadlines::{Moment, Tick, Timer};
 use super::direction::Direction;
 use super::heartbeat::random;
-use super::lane::{Lane, Signals};
+use super::lane::Lane;
 use super::leg::Leg;
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
@@ -33,7 +33,10 @@ pub(super) struct Session<S> {
     pub(super) last_data: Tick,
     /// Spreads the deadlines of sessions that began together.
     pub(super) jitter: u8,
-    pub(super) signals: Signals,
+    /// The deadlines may have come nearer.
+    pub(super) restless: bool,
+    /// The session has turned towards its end, or has something to say: both lanes must be seen to again.
+    pub(super) turned: bool,
 }
 
 /// Which way bytes go.
@@ -79,10 +82,8 @@ impl<S> Session<S> {
             last_data: now,
             timer,
             jitter,
-            signals: Signals {
-                restless: true,
-                turned: false,
-            },
+            restless: true,
+            turned: false,
         }
     }
 
@@ -99,7 +100,7 @@ impl<S> Session<S> {
             direction,
             rules: &self.rules,
             now,
-            signals: &mut self.signals,
+            restless: &mut self.restless,
         }
     }
 
@@ -174,14 +175,14 @@ impl<S: Wire> Session<S> {
     /// Everything that can be done now.
     fn work(&mut self, cx: &mut Context<'_>) {
         loop {
-            self.signals.turned = false;
+            self.turned = false;
             self.pump(cx, Way::ToUpstream);
             self.pump(cx, Way::ToClient);
             let now = self.timer.now();
-            if self.signals.restless || self.timer.is_due(now) {
+            if self.restless || self.timer.is_due(now) {
                 self.keep_time(now);
             }
-            if !self.signals.turned {
+            if !self.turned {
                 return;
             }
         }

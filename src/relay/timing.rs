@@ -2,19 +2,22 @@
 
 use super::deadlines::Tick;
 use super::heartbeat::Verdict;
+use super::lane::Event;
+use super::leg::Inlet;
 use super::session::Session;
-use super::{End, Side};
+use super::{End, Loss, Side};
 use std::time::Duration;
 
 impl<S> Session<S> {
     /// Acts on the deadlines that have passed and has the session woken at the next.
     pub(super) fn keep_time(&mut self, now: Tick) {
-        self.signals.restless = false;
+        self.restless = false;
         let mut alarm = Alarm {
             now,
             next: Tick::NEVER,
         };
         self.watch_writing(&mut alarm);
+        self.watch_broken(&mut alarm);
         if self.ending.is_none() {
             self.watch_age(&mut alarm);
             self.watch_pulse(Side::Client, &mut alarm);
@@ -31,6 +34,20 @@ impl<S> Session<S> {
         for side in [Side::Client, Side::Upstream] {
             if alarm.rings(self.leg(side).outlet.stalled_since(), limit) {
                 self.write_timed_out(side);
+            }
+        }
+    }
+
+    /// A leg that takes nothing any more may still have sent a Close before: it is lost when it
+    /// has been read, and silent, for a moment.
+    fn watch_broken(&mut self, alarm: &mut Alarm) {
+        for side in [Side::Client, Side::Upstream] {
+            let leg = self.leg(side);
+            let Some(kind) = leg.outlet.broken().filter(|_| leg.inlet != Inlet::Finished) else {
+                continue;
+            };
+            if self.is_read(side) && alarm.rings(leg.outlet.broken_since(), LAST_WORDS) {
+                self.meet(side, Event::Lost(Loss::Error(kind)));
             }
         }
     }
@@ -61,7 +78,7 @@ impl<S> Session<S> {
             Verdict::Dead => {}
             Verdict::Alive(next) => {
                 alarm.next = alarm.next.min(next);
-                self.signals.turned |= !was_due && self.leg(side).pulse.wants_ping();
+                self.turned |= !was_due && self.leg(side).pulse.wants_ping();
             }
         }
     }
@@ -76,19 +93,26 @@ impl<S> Session<S> {
         } else if alarm.reaches(grace) {
             self.release_farewell();
             // The deadline has moved: look once more.
-            self.signals.restless = true;
+            self.restless = true;
         }
     }
 
     /// Whether a pong could come: our ping is written whole, the leg is being read, and it is not
     /// inside a frame of its own.
     fn can_answer(&self, side: Side) -> bool {
-        let (leg, direction, other) = match side {
-            Side::Upstream => (&self.upstream, &self.to_client, &self.client),
-            _ => (&self.client, &self.to_upstream, &self.upstream),
+        let leg = self.leg(side);
+        let direction = match side {
+            Side::Upstream => &self.to_client,
+            _ => &self.to_upstream,
         };
-        let is_read = other.outlet.is_clear();
-        leg.outlet.is_clear() && is_read && direction.at_boundary() && leg.carry.is_empty()
+        let is_asked = leg.outlet.is_clear();
+        let is_between_frames = direction.at_boundary() && leg.carry.is_empty();
+        is_asked && self.is_read(side) && is_between_frames
+    }
+
+    /// A leg is not read while what it sent before waits for the other leg.
+    const fn is_read(&self, side: Side) -> bool {
+        self.leg(side.other()).outlet.is_clear()
     }
 
     /// `limit` give or take a tenth, the same for all deadlines of this session.
@@ -97,6 +121,9 @@ impl<S> Session<S> {
         limit.saturating_mul(thousandths) / 1000
     }
 }
+
+/// How long a leg whose writes fail may still be heard.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Collects the earliest of the deadlines that have not passed.
 struct Alarm {

@@ -411,15 +411,11 @@ async fn an_upstream_lost_inside_a_frame_cuts_the_client() {
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_closes_and_goes_has_closed_even_if_a_write_fails_first() {
     let mut rig = Rig::new(lenient());
-    rig.client.send_frame(Text, b"one").await;
-    rig.upstream.read_frame().await;
-    // Both arrive before the session looks again: the Close must count, not the failed write.
+    rig.upstream_fault.break_writes();
     rig.client.send_frame(Text, b"into the void").await;
+    // The write has failed when the Close comes to light.
+    settle().await;
     rig.upstream.send_close(4002, "gone").await;
-    drop(std::mem::replace(
-        &mut rig.upstream,
-        Peer::server(tokio::io::duplex(1).0),
-    ));
     assert_eq!(rig.client.read_frame().await.close(), (Some(4002), "gone"));
     rig.client.send_close(4002, "").await;
     let outcome = rig.outcome().await;
@@ -427,6 +423,25 @@ async fn an_upstream_that_closes_and_goes_has_closed_even_if_a_write_fails_first
         (outcome.end, outcome.client),
         (End::ClosedByUpstream, leg(4002, 4002))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_can_only_be_read_is_lost_as_soon_as_it_is_silent() {
+    let broken = Loss::Error(std::io::ErrorKind::BrokenPipe);
+    let mut rig = Rig::new(lenient());
+    rig.upstream_fault.break_writes();
+    rig.upstream.send_frame(Text, b"last").await;
+    rig.client.send_frame(Text, b"into the void").await;
+    assert_eq!(rig.client.read_frame().await.payload, b"last");
+    assert_eq!(rig.client.read_frame().await.close().0, Some(1012));
+    rig.client.finish().await;
+    assert_eq!(rig.outcome().await.end, End::UpstreamLost(broken));
+
+    let mut rig = Rig::new(lenient());
+    rig.client_fault.break_writes();
+    rig.upstream.send_frame(Text, b"into the void").await;
+    assert!(rig.upstream.read_rest().await.is_empty());
+    assert_eq!(rig.outcome().await.end, End::ClientLost(broken));
 }
 
 #[tokio::test(start_paused = true)]
@@ -542,6 +557,38 @@ async fn an_order_waits_for_the_frames_under_way() {
         outcome.to_upstream.frames, 1,
         "what is behind the Close does not count"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_breaks_the_rules_while_it_waits_to_be_told_is_heard_out_and_told() {
+    let mut rig = Rig::with(lenient(), Negotiated::default(), Early::default(), 1000);
+    let down = rig.upstream.frame(Binary, b"download");
+    rig.upstream.send(&down[..4]).await;
+    settle().await;
+    rig.control.close(order(1001));
+    assert!(rig.client.stream_write(&[0xFF; 5000]).await);
+    rig.upstream.send(&down[4..]).await;
+    rig.client.expect(&down).await;
+    assert_eq!(rig.client.read_frame().await.close().0, Some(1001));
+    rig.client.finish().await;
+    rig.upstream.finish().await;
+    let outcome = rig.outcome().await;
+    assert_eq!(outcome.end, End::Ordered(GatewayEnd::Administrator));
+    assert_eq!(outcome.duration.as_millis(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_breaks_the_rules_while_its_answers_are_waited_for_ends_the_wait() {
+    let mut rig = Rig::new(lenient());
+    rig.client.send(b"\xFF").await;
+    rig.upstream.read_frame().await.close();
+    rig.upstream.send(b"\x81\x02ok\xFF").await;
+    assert_eq!(rig.client.read_frame().await.payload, b"ok");
+    assert_eq!(rig.client.read_frame().await.close().0, Some(1002));
+    assert!(rig.upstream.read_rest().await.is_empty());
+    rig.client.finish().await;
+    rig.upstream.finish().await;
+    assert_eq!(rig.outcome().await.duration.as_millis(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ pub(super) struct Fault(Arc<Mutex<FaultState>>);
 #[derive(Default)]
 struct FaultState {
     is_reset: bool,
+    is_deaf: bool,
     waker: Option<Waker>,
 }
 
@@ -31,6 +32,20 @@ impl Fault {
         state.is_reset = true;
         if let Some(waker) = state.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// Writes fail from now on, and reads find nothing.
+    pub(super) fn break_writes(&self) {
+        self.0.lock().unwrap().is_deaf = true;
+    }
+
+    fn check_write(&self) -> io::Result<()> {
+        let is_deaf = self.0.lock().unwrap().is_deaf;
+        if is_deaf {
+            Err(io::ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(())
         }
     }
 
@@ -110,6 +125,7 @@ impl AsyncWrite for TestStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.fault.check(cx)?;
+        self.fault.check_write()?;
         let Some(portion) = self.portion(cx, bytes.len()) else {
             return Poll::Pending;
         };
