@@ -39,6 +39,10 @@ fn parse_prefix(text: &str) -> Result<String, Problem> {
             "write `\"{bare}\"`: whole segments are meant anyway"
         )));
     }
+    if !text.starts_with('/') {
+        let bare = text.trim_end_matches(['/', '*']);
+        return Err(not_path(text).help(format!("write `\"/{bare}\"`")));
+    }
     check(text, text)?;
     Ok(text.to_owned())
 }

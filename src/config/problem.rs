@@ -121,7 +121,7 @@ fn unresolved(to: Refers, name: &At<String>, known: &[&str]) -> Problem {
         .absence();
     let problem = match nearest(&name.value, known) {
         Some(_) => problem,
-        None => problem.help(format!("write {}", to.definition(&name.value))),
+        None => problem.help(to.definition(&name.value)),
     };
     problem.suggest(&name.value, known, "known names")
 }

@@ -4,8 +4,8 @@ use super::header::{HeaderEdits, header_edits, header_name, token};
 use super::host::host;
 use super::inline::{Serves, serves};
 use super::kind::{
-    Refers, at, boolean, choice, duration, filled, list, one_or_list, or_off, refers_to, size,
-    table, text,
+    Refers, at, boolean, choice, duration, filled, list, name, one_or_list, or_off, refers_to,
+    size, table,
 };
 use super::origin::origin;
 use super::path::{path, prefix};

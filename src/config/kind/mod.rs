@@ -55,7 +55,11 @@ impl Shape {
     }
 
     /// A string that matches `pattern`, or takes its value from the environment.
+    /// An empty pattern matches everything.
     pub(super) fn matching(text: impl Into<String>, pattern: &str) -> Self {
+        if pattern.is_empty() {
+            return Self::new(text, json!({ "type": "string" }));
+        }
         Self::new(
             text,
             json!({ "type": "string", "pattern": format!("{pattern}|{INTERPOLATED}") }),

@@ -13,15 +13,15 @@ pub(crate) enum Refers {
 }
 
 impl Refers {
-    /// How it would be defined.
+    /// What to write so that `name` stands for one.
     pub(crate) fn definition(self, name: &str) -> String {
         match self {
-            Self::Listener => format!("a `[[listeners]]` with `name = \"{name}\"`"),
+            Self::Listener => format!("define it: a `[[listeners]]` with `name = \"{name}\"`"),
             Self::Upstream if name.contains([':', '/']) => {
-                format!("an endpoint with a scheme: `\"ws://{name}\"`")
+                format!("write an endpoint with its scheme: `\"ws://{name}\"`")
             }
-            Self::Upstream => format!("`[upstreams.{name}]`"),
-            Self::Auth => format!("`[auth.{name}]`"),
+            Self::Upstream => format!("define it: `[upstreams.{name}]`"),
+            Self::Auth => format!("define it: `[auth.{name}]`"),
         }
     }
 

@@ -27,7 +27,7 @@ impl<S: Section> Kind for Keys<S> {
         let outline = Outline::of::<S>();
         let names: Vec<&str> = outline.keys.iter().map(|key| key.name).collect();
         let text = match names.len() {
-            1..=3 => format!("`{{ {} }}`", names.join(", ")),
+            1..=3 if S::schema().is_none() => format!("`{{ {} }}`", names.join(", ")),
             _ => "a table".to_owned(),
         };
         let mut shape = Shape::new(text, outline.schema());
