@@ -32,9 +32,11 @@ pub fn run(settings: &Settings, started: impl FnOnce(&Gateway)) -> Result<(), Ru
         let mut signals = Signals::new()?;
         let gateway = Gateway::start(settings)?;
         started(&gateway);
-        info!(signal = signals.next().await, "stopping");
+        // Apart from the log line, whose fields are evaluated only where its level is on.
+        let signal = signals.next().await;
+        info!(signal, "stopping");
         tokio::select! {
-            drained = gateway.drain() => info!(drained.sessions, drained.cut, "stopped"),
+            drained = gateway.drain() => info!(sessions = drained.sessions, cut = drained.cut, "stopped"),
             again = signals.next() => warn!(signal = again, "stopped at once"),
         }
         Ok(())
