@@ -1,7 +1,9 @@
 //! `[auth.*]`: ways to prove who one is.
 
 use super::header;
-use super::kind::{Kind, Parsed, Shape, choice, existing_file, filled, map, parsed, secret, table};
+use super::kind::{
+    Kind, Parsed, Shape, choice, existing_file, filled, named, parsed, salvage, secret, table,
+};
 use super::problem::Problem;
 use super::reader::{Node, Table};
 use super::section::{Key, Outline, Presence, Section, section};
@@ -57,7 +59,7 @@ impl Section for AuthMethod {
     }
 
     fn read(table: &Table<'_>) -> Option<Self> {
-        let kind = match table.required("kind", &choice(KINDS))? {
+        let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
         };
@@ -120,7 +122,7 @@ deploy = { sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e88626
 
 section! {
     /// One key. Exactly one of `sha256` and `secret`.
-    struct ApiKeyKeys at "an entry of `keys`" named name {
+    struct ApiKeyKeys at "an entry of `keys`" {
         /// The SHA-256 of the key in hexadecimal, so that the file holds no secret
         /// (`printf %s "$KEY" | sha256sum`).
         sha256: Option<[u8; 32]> = parsed("64 hexadecimal digits", "^[0-9A-Fa-f]{64}$", sha256), optional;
@@ -167,28 +169,39 @@ impl Kind for ApiKeysKind {
     type Out = Vec<ApiKey>;
 
     fn read(&self, node: &Node<'_>) -> Option<Vec<ApiKey>> {
-        // Whatever is wrong in here, what it quotes may be a key.
-        node.hide_strings(&["sha256", "file"]);
-        let entries = map("name", table::<ApiKeyKeys>()).read(node)?;
+        // Whatever is wrong in here, what it quotes may be a key, under `sha256` too.
+        node.hide_strings(&["file"]);
+        let entries = named(salvage(table::<ApiKeyKeys>())).read(node)?;
         if entries.is_empty() {
             return node.refuse(Problem::new("`keys` is empty").help("name at least one key"));
         }
         let mut keys = Vec::new();
         for (name, entry) in entries {
-            let sha256 = match (entry.sha256, entry.secret) {
-                (Some(sha256), None) => sha256,
-                (None, Some(secret)) => sha256_of(secret.expose()),
-                (Some(_), Some(_)) => return node.refuse(both(&name.value)),
-                (None, None) => return node.refuse(neither(&name.value)),
-            };
-            let name = entry.name;
-            keys.push(ApiKey { name, sha256 });
+            match entry.map(|entry| entry.sha256(&name.value)) {
+                Some(Ok(sha256)) => keys.push(ApiKey {
+                    name: name.value,
+                    sha256,
+                }),
+                Some(Err(problem)) => node.source().log.add(problem.at(&name.place)),
+                None => {}
+            }
         }
         Some(keys)
     }
 
     fn shape(&self) -> Shape {
-        map("name", table::<ApiKeyKeys>()).shape()
+        named(table::<ApiKeyKeys>()).shape()
+    }
+}
+
+impl ApiKeyKeys {
+    fn sha256(self, name: &str) -> Result<[u8; 32], Problem> {
+        match (self.sha256, self.secret) {
+            (Some(sha256), None) => Ok(sha256),
+            (None, Some(secret)) => Ok(sha256_of(secret.expose())),
+            (Some(_), Some(_)) => Err(both(name)),
+            (None, None) => Err(neither(name)),
+        }
     }
 }
 

@@ -59,6 +59,9 @@ impl Kind for EndpointKind {
     type Out = Endpoint;
 
     fn read(&self, node: &Node<'_>) -> Option<Endpoint> {
+        if node.written().contains('@') {
+            node.hide_strings(&[]); // a password, which does not belong here
+        }
         let mut endpoint = match node.value() {
             DeValue::Table(_) => {
                 let EndpointKeys { url, weight } = table().read(node)?;

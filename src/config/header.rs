@@ -1,6 +1,6 @@
 //! Header names and values, tokens, and `request_headers` and `response_headers`.
 
-use super::kind::{Kind, Parsed, Shape, at, list, map, parsed};
+use super::kind::{Kind, Parsed, Shape, at, list, map, parsed, salvage};
 use super::problem::Problem;
 use super::reader::{At, Node};
 use super::section::section;
@@ -21,9 +21,9 @@ section! {
     /// gateway and cannot be edited.
     struct EditKeys at "`request_headers` and `response_headers`" {
         /// Headers to add, in place of any of the same name.
-        set: Vec<(At<String>, String)> = map("header name", header_value()), or({});
+        set: Vec<(At<String>, Option<String>)> = map("header name", salvage(header_value())), or({});
         /// Headers to take out.
-        remove: Vec<At<String>> = list(at(header_name())), or([]);
+        remove: Vec<Option<At<String>>> = list(salvage(at(header_name()))), or([]);
     }
     example r#"[[routes]]
 upstream = "ws://10.0.0.1:8080"
@@ -52,13 +52,15 @@ impl Kind for Edits {
                     let place = written.place;
                     let name = At { value: name, place };
                     check_set(&name, &seen, node);
-                    edits.set.push((name.value.clone(), value));
+                    edits
+                        .set
+                        .extend(value.map(|value| (name.value.clone(), value)));
                     seen.push(name);
                 }
                 Err(problem) => node.source().log.add(problem.at(&written.place)),
             }
         }
-        for removed in keys.remove {
+        for removed in keys.remove.into_iter().flatten() {
             check_removed(&removed, &seen, node);
             edits.remove.push(removed.value);
         }
@@ -120,9 +122,11 @@ fn parse_owned_name(text: &str) -> Result<String, Problem> {
     ];
     let name = parse_name(text)?;
     if name.starts_with("sec-websocket-") || OWNED.contains(&name.as_str()) {
-        return Err(Problem::new(format!("`{text}` belongs to the gateway"))
-            .label("carries the handshake itself")
-            .help("`Host` follows `host_header` of the upstream; the others cannot be changed"));
+        let problem = Problem::new(format!("`{text}` belongs to the gateway"));
+        return Err(match name.as_str() {
+            "host" => problem.help("`host_header` of the upstream decides what it sees"),
+            _ => problem.label("carries the handshake itself"),
+        });
     }
     Ok(name)
 }

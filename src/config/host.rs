@@ -109,6 +109,9 @@ pub(super) fn is_address(host: &str) -> bool {
 
 /// A host and the port behind it, if any.
 pub(super) fn parse_authority(text: &str) -> Result<(String, Option<u16>), Problem> {
+    if let Some((_, bare)) = text.split_once("://") {
+        return Err(not_host(text).help(format!("write it without a scheme: `\"{bare}\"`")));
+    }
     let (host, port) = split_port(text)?;
     Ok((parse(host)?, port))
 }

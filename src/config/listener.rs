@@ -1,7 +1,7 @@
 //! `[[listeners]]`: where clients arrive.
 
 use super::Scheme;
-use super::kind::{Kind, Shape, choice, duration, existing_file, filled, size, table, text};
+use super::kind::{Kind, Shape, at, choice, duration, existing_file, filled, name, size, table};
 use super::problem::Problem;
 use super::reader::{At, Node};
 use super::section::section;
@@ -31,11 +31,11 @@ section! {
     /// Where clients arrive; at least one.
     pub(super) struct ListenerKeys at "`[[listeners]]`" {
         /// A name for routes and logs. Left out: the address.
-        pub(super) name: Option<At<String>> = super::kind::at(text("a name")), optional;
+        pub(super) name: Option<At<String>> = at(name()), optional;
         /// Where to listen: an IP address and a port, `"0.0.0.0:8443"` or `"[::]:80"`, or a socket
         /// in the file system, `"unix:/run/wsgate.sock"`. Port 0 takes a free one, which the log
         /// tells.
-        pub(super) address: At<BindAddress> = super::kind::at(address()), required;
+        pub(super) address: At<BindAddress> = at(address()), required;
         /// From the accepted connection to the end of the request head, TLS included.
         pub(super) head_timeout: Duration = duration("100ms"), or("10s");
         /// The largest request head, request line included.
@@ -65,7 +65,10 @@ section! {
         /// for an unknown name or for none.
         pub certificates: Vec<CertificateFiles> = filled(table()), required;
     }
-    example r#"[listeners.tls]
+    example r#"[[listeners]]
+address = "0.0.0.0:8443"
+
+[listeners.tls]
 certificates = [
     { cert = "example.com.pem", key = "example.com.key" },
     { cert = "example.org.pem", key = "example.org.key" },

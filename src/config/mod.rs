@@ -32,6 +32,8 @@ mod root;
 mod route;
 mod section;
 mod server;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod value;
 

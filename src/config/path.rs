@@ -33,10 +33,15 @@ fn parse_prefix(text: &str) -> Result<String, Problem> {
     if text == "/" {
         return Err(not_path(text).help("leave the key out: every path begins with `/`"));
     }
-    if let Some(bare) = text.strip_suffix("/*").or_else(|| text.strip_suffix('/')) {
+    let bare = text.strip_suffix("/*").or_else(|| text.strip_suffix('/'));
+    if let Some(bare) = bare.filter(|bare| bare.starts_with('/')) {
         return Err(not_path(text).help(format!(
             "write `\"{bare}\"`: whole segments are meant anyway"
         )));
+    }
+    if !text.starts_with('/') {
+        let bare = text.trim_end_matches(['/', '*']);
+        return Err(not_path(text).help(format!("write `\"/{bare}\"`")));
     }
     check(text, text)?;
     Ok(text.to_owned())

@@ -54,7 +54,7 @@ pub(crate) struct Problem {
     /// Where; `None` only if there is no text to point at.
     pub(crate) place: Option<Place>,
     /// Said beside the caret.
-    pub(crate) label: Option<String>,
+    pub(crate) label: Option<Box<str>>,
     /// Other places that matter, each with what to say there.
     pub(crate) others: Vec<(Place, String)>,
     /// What to write instead.
@@ -75,7 +75,7 @@ impl Problem {
         }
     }
 
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
         self
     }
@@ -101,14 +101,6 @@ impl Problem {
         self
     }
 
-    /// `name` stands for nothing; `known` are the names that would.
-    fn unresolved(what: &str, name: &At<String>, known: &[&str]) -> Self {
-        let problem = Self::new(format!("no {what} is named `{}`", name.value))
-            .at(&name.place)
-            .absence();
-        problem.suggest(&name.value, known, "known names")
-    }
-
     /// Offers the nearest of `known`, and all of them.
     pub(crate) fn suggest(mut self, written: &str, known: &[&str], all: &str) -> Self {
         if let Some(near) = nearest(written, known) {
@@ -122,8 +114,20 @@ impl Problem {
     }
 }
 
+/// `name` stands for nothing; `known` are the names that would.
+fn unresolved(to: Refers, name: &At<String>, known: &[&str]) -> Problem {
+    let problem = Problem::new(format!("no {} is named `{}`", to.noun(), name.value))
+        .at(&name.place)
+        .absence();
+    let problem = match nearest(&name.value, known) {
+        Some(_) => problem,
+        None => problem.help(to.definition(&name.value)),
+    };
+    problem.suggest(&name.value, known, "known names")
+}
+
 /// The name that `written` was probably meant to be.
-fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let written = written.to_lowercase();
     let tolerated = 1 + written.chars().count() / 4;
     known
@@ -162,7 +166,7 @@ impl Log {
         let known: Vec<&str> = known.into_iter().collect();
         for (what, name) in &*self.references.borrow() {
             if *what == to && !known.contains(&name.value.as_str()) {
-                self.add(Problem::unresolved(to.noun(), name, &known));
+                self.add(unresolved(to, name, &known));
             }
         }
     }
@@ -171,7 +175,11 @@ impl Log {
     /// read, and found wrong, many times.
     pub(crate) fn finish(self) -> Result<(), Problems> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.place.as_ref().map(Place::order));
+        let order = |problem: &Problem| problem.place.as_ref().map(Place::order);
+        problems.sort_by(|one, other| {
+            let by_place = order(one).cmp(&order(other));
+            by_place.then_with(|| one.title.cmp(&other.title))
+        });
         problems.dedup();
         if problems.is_empty() {
             return Ok(());

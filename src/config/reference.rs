@@ -17,6 +17,11 @@ pub fn reference() -> String {
     let mut sections = Vec::new();
     collect(&Outline::of::<Root>(), &mut sections);
     let mut page = include_str!("reference.md").to_owned();
+    page.push_str("\nThe tables, and the keys in each:\n\n");
+    for section in &sections {
+        let heading = capitalised(section.heading);
+        page.push_str(&format!("- [{heading}](#{})\n", anchor(&heading)));
+    }
     for section in &sections {
         page.push_str(&described(section));
     }
@@ -66,6 +71,17 @@ fn kind_of(key: &Key) -> String {
         Presence::Default("{}") => shape.clone(),
         Presence::Default(default) => format!("{shape}; default `{default}`"),
     }
+}
+
+/// What the renderers of Markdown make of a heading in links.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter_map(|char| match char {
+        ' ' => Some('-'),
+        '-' | '_' => Some(char),
+        _ if char.is_alphanumeric() => Some(char.to_ascii_lowercase()),
+        _ => None,
+    });
+    kept.collect()
 }
 
 fn capitalised(heading: &str) -> String {

@@ -1,6 +1,6 @@
 //! The top level of a configuration file.
 
-use super::kind::{Kind, at, defaults_of, layered, list, map, salvage, table, text};
+use super::kind::{Kind, at, defaults_of, layered, list, named, salvage, table, text};
 use super::listener::ListenerKeys;
 use super::problem::Problem;
 use super::reader::{At, Node};
@@ -9,8 +9,8 @@ use super::section::section;
 use super::{AuthMethod, Log, Server, Upstream};
 
 section! {
-    /// The keys and tables at the top level of the file.
-    pub(super) struct Root at "the top level" {
+    /// What stands at the top level.
+    pub(super) struct Root at "the file" {
         /// Other files to read: paths, or patterns whose last part has `*` and `?` in it, which
         /// are read in the order of their names. They may hold `[[routes]]`, `[upstreams]` and
         /// `[auth]`, nothing else.
@@ -22,9 +22,9 @@ section! {
         /// Where clients arrive; at least one.
         pub(super) listeners: Vec<Option<At<ListenerKeys>>> = list(salvage(at(table()))), or([]);
         /// Servers that do the same work, by name.
-        pub(super) upstreams: Vec<(At<String>, Option<Upstream>)> = map("name", salvage(table())), or({});
+        pub(super) upstreams: Vec<(At<String>, Option<Upstream>)> = named(salvage(table())), or({});
         /// Ways to prove who one is, by name.
-        pub(super) auth: Vec<(At<String>, Option<AuthMethod>)> = map("name", salvage(table())), or({});
+        pub(super) auth: Vec<(At<String>, Option<AuthMethod>)> = named(salvage(table())), or({});
         /// What routes say where they say nothing themselves: any key of `[[routes]]` but `name`,
         /// `host`, `path` and `subprotocols`, tables key by key.
         pub(super) route_defaults: Option<()> = salvage(defaults_of::<RouteKeys>(OWN_KEYS)), or({});

@@ -4,8 +4,8 @@ use super::header::{HeaderEdits, header_edits, header_name, token};
 use super::host::host;
 use super::inline::{Serves, serves};
 use super::kind::{
-    Refers, at, boolean, choice, duration, filled, list, one_or_list, or_off, refers_to, size,
-    table, text,
+    Refers, at, boolean, choice, duration, filled, list, name, one_or_list, or_off, refers_to,
+    size, table,
 };
 use super::origin::origin;
 use super::path::{path, prefix};
@@ -63,7 +63,7 @@ section! {
     /// route without `subprotocols`. A host that matched never falls back to a less specific one.
     pub(super) struct RouteKeys at "`[[routes]]`" {
         /// The route's name in logs. Left out: its host and path.
-        pub(super) name: Option<At<String>> = at(text("a name")), optional;
+        pub(super) name: Option<At<String>> = at(name()), optional;
         /// Names of the listeners that it serves. Left out: all.
         pub(super) listeners: Option<Vec<At<String>>> = filled(refers_to(Refers::Listener)), optional;
         /// Exact, or `*.` and a domain for exactly one label before it. Left out: any host.
@@ -82,7 +82,8 @@ section! {
         pub(super) require_origin: bool = boolean(), or(false);
         /// Names of methods in `[auth]`; any one of them admits. Empty: open.
         pub(super) auth: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
-        /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there.
+        /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there. It may
+        /// stand in `[route_defaults]` instead.
         pub(super) upstream: Serves = serves(), required;
         /// Segments to take off the front of the path before the upstream sees it; they are told
         /// in `X-Forwarded-Prefix`. `"/chat"` makes `/` of `/chat` and `/a` of `/chat/a`.
@@ -201,6 +202,17 @@ max_duration = "12h"
 }
 
 impl RouteKeys {
+    /// Each host once; any, where none was given.
+    pub(super) fn hosts(&self) -> Vec<HostPattern> {
+        distinct(self.host.as_deref().unwrap_or(&[HostPattern::Any]))
+    }
+
+    /// Each path once; any, where none was given.
+    pub(super) fn paths(&self) -> Vec<PathPattern> {
+        let any = [PathPattern::Prefix(String::new())];
+        distinct(self.path.as_deref().unwrap_or(&any))
+    }
+
     /// The given name, or one made of hosts and paths.
     pub(super) fn name(&self) -> String {
         if let Some(name) = &self.name {
@@ -216,4 +228,15 @@ impl RouteKeys {
             name
         }
     }
+}
+
+/// Written differently, a host may stand twice: `A.example` and `a.example`.
+fn distinct<T: Clone + PartialEq>(patterns: &[T]) -> Vec<T> {
+    let mut distinct: Vec<T> = Vec::new();
+    for pattern in patterns {
+        if !distinct.contains(pattern) {
+            distinct.push(pattern.clone());
+        }
+    }
+    distinct
 }

@@ -33,7 +33,7 @@ impl<K: Kind> Kind for List<K> {
 
 fn list_shape(kind: &impl Kind) -> Shape {
     let mut shape = kind.shape();
-    shape.text = format!("a list, each {}", shape.text);
+    shape.text = format!("a list; each entry is {}", shape.text);
     shape.schema = json!({ "type": "array", "items": shape.schema });
     shape
 }

@@ -15,8 +15,8 @@ pub(super) use file::{existing_file, plainly, secret};
 pub(super) use list::{at, filled, list, one_or_list, salvage};
 pub(super) use number::{count, duration, or_off, size};
 pub(super) use reference::{Refers, refers_to};
-pub(super) use table::{defaults_of, layered, map, table};
-pub(super) use text::{Parsed, boolean, choice, parsed, text};
+pub(super) use table::{defaults_of, layered, map, named, table};
+pub(super) use text::{Parsed, boolean, choice, name, parsed, text};
 
 use super::reader::Node;
 use super::section::Outline;
@@ -55,7 +55,11 @@ impl Shape {
     }
 
     /// A string that matches `pattern`, or takes its value from the environment.
+    /// An empty pattern matches everything.
     pub(super) fn matching(text: impl Into<String>, pattern: &str) -> Self {
+        if pattern.is_empty() {
+            return Self::new(text, json!({ "type": "string" }));
+        }
         Self::new(
             text,
             json!({ "type": "string", "pattern": format!("{pattern}|{INTERPOLATED}") }),

@@ -47,16 +47,14 @@ impl<T: TryFrom<u64>> Kind for Count<T> {
 
 /// An integer, or a string that takes one from the environment.
 fn whole_number(node: &Node<'_>, what: &str) -> Option<i128> {
-    let parsed = match node.value() {
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).ok(),
-        DeValue::String(_) if node.is_interpolated() => node.text(what)?.trim().parse().ok(),
+    let (text, radix) = match node.value() {
+        DeValue::Integer(number) => (number.as_str().to_owned(), number.radix()),
+        DeValue::String(_) if node.is_interpolated() => (node.text(what)?, 10),
         _ => return node.expected(what),
     };
-    match parsed {
-        Some(number) => Some(number),
-        None => node.refuse(Problem::new(format!(
-            "this is not {what} that anything could hold"
-        ))),
+    match i128::from_str_radix(text.trim(), radix) {
+        Ok(number) => Some(number),
+        Err(_) => node.refuse(Problem::new(format!("`{text}` is not {what}"))),
     }
 }
 
@@ -131,7 +129,7 @@ fn show_size(bytes: u64) -> String {
     let exact = SIZE_UNITS[5..].iter().rev();
     let unit = exact
         .clone()
-        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     match unit {
         Some((name, factor)) => format!("{}{name}", bytes / factor),
         None => format!("{bytes}B"),
@@ -185,6 +183,11 @@ fn parse_duration(text: &str) -> Result<Duration, Problem> {
             "write whole numbers with the units ms, s, m, h, d, such as `\"30s\"` or `\"1m30s\"`",
         )
     };
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Problem::new(format!("`{text}` has no unit")).help(format!(
+            "write `\"{text}s\"` for seconds; units are ms, s, m, h, d"
+        )));
+    }
     let mut rest = text;
     let mut total = Duration::ZERO;
     loop {

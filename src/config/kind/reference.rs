@@ -1,7 +1,6 @@
 //! Names that stand for something defined elsewhere.
 
 use super::{Kind, Shape};
-use crate::config::problem::Problem;
 use crate::config::reader::{At, Node};
 use serde_json::json;
 
@@ -14,6 +13,18 @@ pub(crate) enum Refers {
 }
 
 impl Refers {
+    /// What to write so that `name` stands for one.
+    pub(crate) fn definition(self, name: &str) -> String {
+        match self {
+            Self::Listener => format!("define it: a `[[listeners]]` with `name = \"{name}\"`"),
+            Self::Upstream if name.contains([':', '/']) => {
+                format!("write an endpoint with its scheme: `\"ws://{name}\"`")
+            }
+            Self::Upstream => format!("define it: `[upstreams.{name}]`"),
+            Self::Auth => format!("define it: `[auth.{name}]`"),
+        }
+    }
+
     /// What messages call it.
     pub(crate) fn noun(self) -> &'static str {
         match self {
@@ -38,9 +49,6 @@ impl Kind for Reference {
 
     fn read(&self, node: &Node<'_>) -> Option<At<String>> {
         let value = node.text(&self.shape().text)?;
-        if value.is_empty() {
-            return node.refuse(Problem::new("this is empty"));
-        }
         let place = node.place();
         let name = At { value, place };
         node.source().log.refer(self.0, name.clone());

@@ -25,7 +25,12 @@ impl<S: Section> Kind for Keys<S> {
 
     fn shape(&self) -> Shape {
         let outline = Outline::of::<S>();
-        let mut shape = Shape::new("a table", outline.schema());
+        let names: Vec<&str> = outline.keys.iter().map(|key| key.name).collect();
+        let text = match names.len() {
+            1..=3 if S::schema().is_none() => format!("`{{ {} }}`", names.join(", ")),
+            _ => "a table".to_owned(),
+        };
+        let mut shape = Shape::new(text, outline.schema());
         shape.sections.push(outline);
         shape
     }
@@ -48,7 +53,12 @@ impl<S: Section> Kind for Layered<S> {
     }
 
     fn shape(&self) -> Shape {
-        self.0.shape()
+        let mut shape = self.0.shape();
+        // What is required may stand beneath.
+        if let Some(schema) = shape.schema.as_object_mut() {
+            schema.remove("required");
+        }
+        shape
     }
 }
 
@@ -88,14 +98,33 @@ impl<S: Section> Kind for DefaultsOf<S> {
     }
 }
 
-/// A table whose keys are names; what stands under each is as `kind` says. In the order of the
-/// file.
-pub(crate) fn map<K: Kind>(name: &'static str, kind: K) -> Map<K> {
-    Map(name, kind)
+/// A table with what `kind` says under names of the user's choice. In the order of the file.
+pub(crate) fn named<K: Kind>(kind: K) -> Map<K> {
+    Map {
+        what: "name",
+        is_key: is_name,
+        kind,
+    }
 }
 
-/// See [`map`].
-pub(crate) struct Map<K>(&'static str, K);
+/// A table with what `kind` says under any keys, which messages call `what`.
+pub(crate) fn map<K: Kind>(what: &'static str, kind: K) -> Map<K> {
+    let is_key = |_: &str| true;
+    Map { what, is_key, kind }
+}
+
+/// See [`named`] and [`map`].
+pub(crate) struct Map<K> {
+    what: &'static str,
+    is_key: fn(&str) -> bool,
+    kind: K,
+}
+
+/// Names are parts of identities and of log lines.
+fn is_name(name: &str) -> bool {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "-_.@".contains(char);
+    !name.is_empty() && name.chars().all(is_part)
+}
 
 impl<K: Kind> Kind for Map<K> {
     type Out = Vec<(At<String>, K::Out)>;
@@ -108,15 +137,20 @@ impl<K: Kind> Kind for Map<K> {
             let value = entry.key().unwrap_or_default().to_owned();
             let place = node.place_of_key(&value);
             let place = place.unwrap_or_else(|| entry.place());
-            Some((At { value, place }, self.1.read(&entry)?))
+            if !(self.is_key)(&value) {
+                let title = format!("`{}` is not a {}", value.escape_debug(), self.what);
+                let problem = Problem::new(title).help("write letters, digits, `-`, `_`, `.`, `@`");
+                node.source().log.add(problem.at(&place));
+            }
+            Some((At { value, place }, self.kind.read(&entry)?))
         });
         // All are read before the first that is wrong counts.
         read.collect::<Vec<_>>().into_iter().collect()
     }
 
     fn shape(&self) -> Shape {
-        let mut shape = self.1.shape();
-        shape.text = format!("a table: under each {}, {}", self.0, shape.text);
+        let mut shape = self.kind.shape();
+        shape.text = format!("a table: under each {}, {}", self.what, shape.text);
         shape.schema = json!({ "type": "object", "additionalProperties": shape.schema });
         shape
     }

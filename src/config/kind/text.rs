@@ -8,16 +8,24 @@ use toml::de::DeValue;
 
 /// Any string but the empty one; `what` describes it.
 pub(crate) fn text(what: &'static str) -> Parsed<String> {
-    parsed(what, ".", |text| {
-        if text.is_empty() {
-            return Err(Problem::new("this is empty"));
+    parsed(what, ".", |text| Ok(text.to_owned()))
+}
+
+/// A name for logs: any string without control characters.
+pub(crate) fn name() -> Parsed<String> {
+    parsed("a name", ".", |text| {
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return Err(
+                Problem::new(format!("`{}` is not a name", text.escape_debug()))
+                    .help("write it without control characters, and without blanks at either end"),
+            );
         }
         Ok(text.to_owned())
     })
 }
 
 /// A string that `parse` understands. `what` describes it, `pattern` is its rough outline for
-/// editors, and never narrower.
+/// editors, and never narrower; where that is empty, so may the string be.
 pub(crate) fn parsed<T>(
     what: &'static str,
     pattern: &'static str,
@@ -41,7 +49,12 @@ impl<T> Kind for Parsed<T> {
     type Out = T;
 
     fn read(&self, node: &Node<'_>) -> Option<T> {
-        match (self.parse)(&node.text(self.what)?) {
+        let text = node.text(self.what)?;
+        if text.is_empty() && !self.pattern.is_empty() {
+            let problem = Problem::new("this string is empty");
+            return node.refuse(problem.help(format!("write {}", self.what)));
+        }
+        match (self.parse)(&text) {
             Ok(value) => Some(value),
             Err(problem) => node.refuse(problem),
         }
@@ -69,7 +82,10 @@ impl<T: Copy> Kind for Choice<T> {
             return Some(*value);
         }
         let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
-        let problem = Problem::new(format!("`{written}` is none of the choices"));
+        let problem = Problem::new(match node.key() {
+            Some(key) => format!("`{written}` is not a choice of `{key}`"),
+            None => format!("`{written}` is not a choice here"),
+        });
         node.refuse(problem.suggest(&written, &words, "choices"))
     }
 

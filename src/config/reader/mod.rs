@@ -136,7 +136,29 @@ impl<'a> Node<'a> {
         };
         let name = self.key.map(|key| format!("`{key}` ")).unwrap_or_default();
         let title = format!("{name}should be {what}, not {found}");
-        self.refuse(Problem::new(title).label(format!("expected {what}")))
+        let problem = Problem::new(title);
+        self.refuse(match self.rewritten(what) {
+            Some(help) => problem.help(help),
+            None => problem,
+        })
+    }
+
+    /// What was probably meant by a value of the wrong type.
+    fn rewritten(&self, what: &str) -> Option<String> {
+        let written = self.written();
+        match self.value {
+            DeValue::String(text) if what.contains("number") && text.parse::<u64>().is_ok() => {
+                Some(format!("write it without quotes: `{text}`"))
+            }
+            DeValue::Integer(_) if what.contains("duration") => {
+                Some(format!("write a unit: `\"{written}s\"`"))
+            }
+            DeValue::String(_) if what == "a list" => Some(format!("write `[{written}]`")),
+            DeValue::Table(_) if what == "a list" && written.starts_with('[') => {
+                Some(format!("write `[{written}]`"))
+            }
+            _ => None,
+        }
     }
 
     /// The string with its `${NAME}` filled in.
@@ -171,6 +193,11 @@ impl<'a> Node<'a> {
         child
     }
 
+    /// As it stands in the file.
+    pub(super) fn written(&self) -> &str {
+        &self.source.file.text[self.span.clone()]
+    }
+
     /// Keeps every string in here out of quoted lines, but those under the keys in `but`.
     pub(super) fn hide_strings(&self, but: &[&str]) {
         if let DeValue::String(_) = self.value {
@@ -188,8 +215,7 @@ impl<'a> Node<'a> {
 
     /// Where `part` stands in the written value; all of it where escapes hide it.
     fn find(&self, part: &str) -> Range<usize> {
-        let written = &self.source.file.text[self.span.clone()];
-        match written.find(part) {
+        match self.written().find(part) {
             Some(at) => self.span.start + at..self.span.start + at + part.len(),
             None => self.span.clone(),
         }

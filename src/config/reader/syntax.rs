@@ -22,11 +22,9 @@ pub(crate) fn parse<'a>(file: &'a Arc<File>, log: &Log) -> (Spanned<DeValue<'a>>
         Place { file, span }
     };
     let errors = relevant(file, &root, errors);
-    if !errors.is_empty() {
-        hide_secrets(file, log);
-    }
+    hide_secrets(file, log);
     let broken = errors.into_iter().map(|error| Broken {
-        problem: Problem::new(format!("not TOML: {}", error.message)).at(&place(error.shown)),
+        problem: error.problem(&file.text).at(&place(error.shown.clone())),
         range: place(error.range),
     });
     (root, broken.collect())
@@ -49,7 +47,8 @@ pub(crate) fn report(broken: Vec<Broken>, log: &Log) {
 fn touches(problem: &Problem, broken: &Place) -> bool {
     problem.place.as_ref().is_some_and(|place| {
         let lines = |span: &Range<usize>| {
-            place.file.line_of(span.start)..=place.file.line_of(span.end.saturating_sub(1))
+            let last = span.end.max(span.start + 1) - 1;
+            place.file.line_of(span.start)..=place.file.line_of(last)
         };
         let (own, other) = (lines(&place.span), lines(&broken.span));
         place.file == broken.file && own.start() <= other.end() && other.start() <= own.end()
@@ -63,7 +62,7 @@ struct SyntaxError {
 }
 
 /// The first error of each line. A bracket that is never closed makes an error of every line
-/// behind it: that is one error, at the bracket.
+/// behind it, and a table that stands twice one of every key: each is one error, at its beginning.
 fn relevant(file: &File, root: &Spanned<DeValue<'_>>, errors: Vec<Error>) -> Vec<SyntaxError> {
     let unclosed: Vec<Range<usize>> = errors
         .iter()
@@ -72,27 +71,59 @@ fn relevant(file: &File, root: &Spanned<DeValue<'_>>, errors: Vec<Error>) -> Vec
         .collect();
     let mut errors: Vec<SyntaxError> = errors
         .into_iter()
-        .map(|error| syntax_error(&error, &unclosed))
+        .map(|error| SyntaxError::new(&error, &unclosed))
         .collect();
     errors.sort_by_key(|error| error.shown.start);
-    errors.dedup_by_key(|error| file.line_of(error.shown.start));
+    errors.dedup_by(|later, first| {
+        let between = &file.text[first.shown.start..later.shown.start];
+        let is_same_table = !between.contains("\n[");
+        let are_twice = first.message == DUPLICATE && later.message == DUPLICATE;
+        !between.contains('\n') || (are_twice && is_same_table)
+    });
     errors
 }
 
-fn syntax_error(error: &Error, unclosed: &[Range<usize>]) -> SyntaxError {
-    let span = error.span().unwrap_or(0..0);
-    let is_inside = |value: &&Range<usize>| (value.start..=value.end).contains(&span.start);
-    match unclosed.iter().find(is_inside) {
-        Some(value) => SyntaxError {
-            shown: value.start..value.start + 1,
-            range: value.clone(),
-            message: "this bracket is never closed".to_owned(),
-        },
-        None => SyntaxError {
-            shown: span.clone(),
-            range: span,
-            message: error.message().to_owned(),
-        },
+const DUPLICATE: &str = "duplicate key";
+const UNCLOSED: &str = "this bracket is never closed";
+
+impl SyntaxError {
+    fn new(error: &Error, unclosed: &[Range<usize>]) -> Self {
+        let span = error.span().unwrap_or(0..0);
+        let is_inside = |value: &&Range<usize>| (value.start..=value.end).contains(&span.start);
+        match unclosed.iter().find(is_inside) {
+            Some(value) => Self {
+                shown: value.start..value.start + 1,
+                range: value.clone(),
+                message: UNCLOSED.to_owned(),
+            },
+            None => Self {
+                shown: span.clone(),
+                range: span,
+                message: error.message().to_owned(),
+            },
+        }
+    }
+
+    /// In our words where those of the parser don't help.
+    fn problem(&self, text: &str) -> Problem {
+        let written = &text[self.shown.clone()];
+        if self.message == DUPLICATE {
+            return Problem::new(format!("`{written}` stands here a second time"));
+        }
+        let (message, expected) = match self.message.split_once(", expected ") {
+            Some((message, expected)) => (message, Some(expected)),
+            None => (self.message.as_str(), None),
+        };
+        let problem = Problem::new(format!("not TOML: {message}"));
+        let is_bare = message.contains("must be quoted") && !written.is_empty();
+        match expected {
+            _ if is_bare => problem.help(format!("write `\"{written}\"`")),
+            Some("nothing") if message.starts_with("invalid") => {
+                problem.help("a string stands in quotes: `\"…\"`")
+            }
+            Some("nothing") | None => problem,
+            Some(expected) => problem.label(format!("expected {expected}")),
+        }
     }
 }
 
@@ -107,16 +138,24 @@ fn opened(value: &Spanned<DeValue<'_>>, end: usize) -> Option<Range<usize>> {
     within.or_else(|| is_this.then(|| value.span()))
 }
 
-/// Text that failed to parse may quote a secret that no section has read as such.
+/// What looks like a secret is hidden wherever it stands: in text that failed to parse, or in a
+/// table that no section reads.
 fn hide_secrets(file: &Arc<File>, log: &Log) {
     for (at, key) in file.text.match_indices("secret") {
         let behind = &file.text[at + key.len()..];
         let line = behind.lines().next().unwrap_or_default();
-        if line.trim_start().starts_with('=') {
-            let start = at + key.len() + line.find('=').map_or(0, |equals| equals + 1);
+        let value = line.trim_start_matches([' ', '\t', '=']);
+        if value.len() < line.len() && value.starts_with(['"', '\'']) {
+            let start = at + key.len() + line.len() - value.len();
             let file = Arc::clone(file);
-            let span = start..at + key.len() + line.len();
+            let span = start..start + quoted_length(value);
             log.hide(Place { file, span });
         }
     }
+}
+
+/// Up to the closing quote, or all of it.
+fn quoted_length(value: &str) -> usize {
+    let (quote, inner) = value.split_at(1);
+    inner.find(quote).map_or(value.len(), |end| end + 2)
 }

@@ -2,6 +2,7 @@
 
 use super::{Node, Place, Problem};
 use crate::config::kind::Kind;
+use crate::config::problem::nearest;
 use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -52,6 +53,7 @@ pub(crate) struct Table<'a> {
     node: Node<'a>,
     heading: &'static str,
     asked: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl<'a> Table<'a> {
@@ -60,11 +62,11 @@ impl<'a> Table<'a> {
         if !node.value.is_table() {
             return node.expected("a table");
         }
-        let asked = RefCell::default();
         Some(Self {
             node,
             heading,
-            asked,
+            asked: RefCell::default(),
+            missing: RefCell::default(),
         })
     }
 
@@ -79,11 +81,19 @@ impl<'a> Table<'a> {
             return kind.read(&node);
         }
         if !self.node.is_partial {
-            let title = format!("`{key}` is missing in {}", self.heading);
             let help = format!("add `{key}`: {}", kind.shape().text);
-            self.node.report(Problem::new(title).help(help).absence());
+            self.missing.borrow_mut().push((key, help));
         }
         None
+    }
+
+    /// A required key on which the others depend: where it is missing, they cannot be judged.
+    pub(crate) fn required_first<K: Kind>(&self, key: &'static str, kind: &K) -> Option<K::Out> {
+        let value = self.required(key, kind);
+        for (key, help) in self.missing.take() {
+            self.report_missing(key, help);
+        }
+        value
     }
 
     /// A key that may be left out.
@@ -110,21 +120,42 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that nobody asked for, and those that are missing: unless an unknown one
+    /// was probably meant for it.
     pub(crate) fn finish(&self) {
         let asked = self.asked.borrow();
-        for entry in self.node.entries().unwrap_or_default() {
-            let Some(key) = entry.key.filter(|key| !asked.contains(key)) else {
-                continue;
-            };
-            let Some(place) = self.node.place_of_key(key) else {
-                continue; // stands in the table beneath, which is read by itself
-            };
-            let problem = Problem::new(format!("unknown key `{key}` in {}", self.heading))
-                .at(&place)
-                .suggest(key, &asked, "known keys");
+        let unknown = self.unknown();
+        for (key, place) in &unknown {
+            let problem = Problem::new(format!("unknown key `{key}` in {}", self.heading()));
+            let problem = problem.at(place).suggest(key, &asked, "known keys");
             self.node.source.log.add(problem);
         }
+        for (key, help) in self.missing.take() {
+            let is_meant = |(unknown, _): &(&str, Place)| nearest(unknown, &asked) == Some(key);
+            if !unknown.iter().any(is_meant) {
+                self.report_missing(key, help);
+            }
+        }
+    }
+
+    fn report_missing(&self, key: &str, help: String) {
+        let problem = Problem::new(format!("`{key}` is missing in {}", self.heading()));
+        self.node.report(problem.help(help).absence());
+    }
+
+    /// Unknown keys of this very table; the one beneath is read by itself.
+    fn unknown(&self) -> Vec<(&'a str, Place)> {
+        let asked = self.asked.borrow();
+        let entries = self.node.entries().unwrap_or_default();
+        let keys = entries.iter().filter_map(|entry| entry.key);
+        keys.filter(|key| !asked.contains(key))
+            .filter_map(|key| Some((key, self.node.place_of_key(key)?)))
+            .collect()
+    }
+
+    fn heading(&self) -> String {
+        self.heading
+            .replace(".NAME]", &format!(".{}]", self.name()))
     }
 
     fn ask(&self, key: &'static str) -> Option<Node<'a>> {
