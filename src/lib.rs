@@ -4,6 +4,24 @@
 //! (`tests/architecture.rs` holds it).
 
 pub mod config;
+pub mod frame;
+pub mod http;
 pub mod net;
 
 pub mod follow;
+pub mod route;
+pub mod tls;
+
+pub mod admission;
+pub mod relay;
+pub mod upstream;
+
+pub mod session;
+
+pub mod telemetry;
+
+pub mod gateway;
+
+pub mod lifecycle;
+
+pub mod cli;

@@ -1,5 +1,14 @@
-//! Sockets: binding, the one stream type of both legs, limits of the process.
+//! Sockets: binding, accepting, the one stream type of both legs, limits of the process.
+//!
+//! Nothing here knows HTTP, TLS settings or WebSockets.
 
+mod accept;
+mod bind;
+mod process;
 mod stream;
+mod unix;
 
-pub use stream::{Socket, Stream};
+pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
+pub use bind::{Address, BindError, Listening};
+pub use process::{OpenFiles, raise_open_files, usable_cores};
+pub use stream::{Socket, Stream, set_user_timeout};

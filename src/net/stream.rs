@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
@@ -28,6 +29,14 @@ pub enum Stream {
     TlsClient(Box<client::TlsStream<Socket>>),
     /// A pipe inside the process: the built-in upstream.
     Memory(Box<DuplexStream>),
+}
+
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up
+/// (`TCP_USER_TIMEOUT`), in milliseconds; longer than 49 days counts as that.
+pub fn set_user_timeout(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
+    Ok(())
 }
 
 /// Calls the same method on whichever stream it is.
@@ -150,5 +159,21 @@ impl From<TcpStream> for Socket {
 impl From<UnixStream> for Socket {
     fn from(stream: UnixStream) -> Self {
         Self::Unix(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::tcp_user_timeout;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn the_user_timeout_is_set_in_milliseconds() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap());
+        let stream = stream.await.unwrap();
+        set_user_timeout(&stream, Duration::from_secs(60)).unwrap();
+        assert_eq!(tcp_user_timeout(&stream).unwrap(), 60_000);
     }
 }

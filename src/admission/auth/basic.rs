@@ -1,0 +1,266 @@
+//! `kind = "basic"`: RFC 7617 against a password file that is followed while it changes.
+//!
+//! Everything a client can get wrong here ends in the same refusal at the same cost, so that names
+//! cannot be found out by trying.
+
+use super::htpasswd::{Htpasswd, HtpasswdError};
+use super::password::{PASSWORD_BYTES_MAX, is_printable};
+use super::source::Source;
+use super::verifier::{Busy, Verifier};
+use super::{Check, quoted};
+use crate::admission::Identity;
+use crate::config;
+use crate::follow::Follower;
+use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Name and password in Base64, at most.
+const CREDENTIAL_BYTES_MAX: usize = 4096;
+const NAME_BYTES_MAX: usize = 255;
+
+/// Some clients leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One `[auth.*]` of this kind.
+#[derive(Debug)]
+pub(super) struct Basic {
+    realm: String,
+    path: PathBuf,
+    users: ArcSwap<Htpasswd>,
+    verifier: Arc<Verifier>,
+}
+
+/// What the client sent; deliberately cannot be printed.
+struct Credential {
+    name: String,
+    password: String,
+}
+
+impl Basic {
+    /// Reads the file; blocks.
+    pub(super) fn load(
+        settings: &config::Basic,
+        verifier: Arc<Verifier>,
+    ) -> Result<Self, HtpasswdError> {
+        Ok(Self {
+            realm: settings.realm.clone(),
+            path: settings.htpasswd.clone(),
+            users: ArcSwap::from_pointee(Htpasswd::load(&settings.htpasswd)?),
+            verifier,
+        })
+    }
+
+    /// Cancel-safe.
+    pub(super) async fn check(&self, method: &str, headers: &HeaderMap) -> Check {
+        let Some(token) = Source::Basic.read(headers, None) else {
+            return Check::Absent;
+        };
+        let Some(credential) = Credential::parse(&token) else {
+            return Check::Wrong;
+        };
+        let entry = self.users.load().entry(&credential.name);
+        let verified = self
+            .verifier
+            .verify(&credential.name, &credential.password, &entry.hash);
+        match verified.await {
+            Ok(true) if entry.is_user => Check::of(Identity::new(method, credential.name)),
+            Ok(_) => Check::Wrong,
+            Err(Busy) => Check::Busy,
+        }
+    }
+
+    pub(super) fn challenge(&self) -> String {
+        format!("Basic realm={}, charset=\"UTF-8\"", quoted(&self.realm))
+    }
+
+    pub(super) fn sources(&self) -> Vec<Source> {
+        vec![Source::Basic]
+    }
+
+    /// Never ends: reads the file again when it changes. A file with a mistake changes nothing.
+    pub(super) async fn follow(&self, method: &str) {
+        let mut follower = Follower::new(vec![self.path.clone()]);
+        loop {
+            self.reload(method).await;
+            follower.changed().await;
+        }
+    }
+
+    async fn reload(&self, method: &str) {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || Htpasswd::load(&path)).await;
+        match read {
+            Ok(Ok(users)) => self.replace(method, users),
+            Ok(Err(error)) => tracing::warn!(
+                method,
+                error = with_source(&error),
+                "a password file has a mistake, the users read before stay"
+            ),
+            Err(_) => tracing::warn!(method, "a password file could not be read"),
+        }
+    }
+
+    fn replace(&self, method: &str, users: Htpasswd) {
+        if self.users.load().is_same(&users) {
+            return;
+        }
+        tracing::info!(
+            method,
+            users = users.len(),
+            "a password file was read again"
+        );
+        self.users.store(Arc::new(users));
+    }
+}
+
+impl Credential {
+    fn parse(token: &[u8]) -> Option<Self> {
+        if token.len() > CREDENTIAL_BYTES_MAX {
+            return None;
+        }
+        let text = String::from_utf8(BASE64.decode(token).ok()?).ok()?;
+        let (name, password) = text.split_once(':')?;
+        let is_bounded = name.len() <= NAME_BYTES_MAX && password.len() <= PASSWORD_BYTES_MAX;
+        (is_bounded && is_printable(&text)).then(|| Self {
+            name: name.to_owned(),
+            password: password.to_owned(),
+        })
+    }
+}
+
+fn with_source(error: &HtpasswdError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use std::fs;
+    use std::path::Path;
+
+    const HASH: &str = "$2y$04$BCryptRequires22ChrcteQDi0HlnGbzOigg2i2tQ6M79Q0/bnJM6";
+
+    fn with_file(path: &Path, text: &str) -> Basic {
+        fs::write(path, text).unwrap();
+        let settings = config::Basic {
+            htpasswd: path.to_owned(),
+            realm: "the \"lab\"".to_owned(),
+        };
+        Basic::load(&settings, Arc::new(Verifier::start().unwrap())).unwrap()
+    }
+
+    fn login(name_and_password: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let token = STANDARD.encode(name_and_password);
+        headers.insert("authorization", format!("Basic {token}").parse().unwrap());
+        headers
+    }
+
+    fn admitted(name: &str) -> Check {
+        Check::of(Identity::new("devices", name))
+    }
+
+    #[tokio::test]
+    async fn names_and_passwords_are_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("ann:{HASH}\nzoë:{HASH}");
+        let basic = with_file(&folder.path().join("users"), &text);
+        for (credential, expected) in [
+            ("ann:rasmuslerdorf", admitted("ann")),
+            ("zoë:rasmuslerdorf", admitted("zoë")),
+            ("ann:wrong", Check::Wrong),
+            ("ann:", Check::Wrong),
+            ("ann:rasmuslerdorf ", Check::Wrong),
+            ("Ann:rasmuslerdorf", Check::Wrong),
+            ("bob:rasmuslerdorf", Check::Wrong),
+            (":rasmuslerdorf", Check::Wrong),
+            ("ann", Check::Wrong),
+            ("", Check::Wrong),
+        ] {
+            let check = basic.check("devices", &login(credential)).await;
+            assert_eq!(check, expected, "{credential}");
+        }
+        assert_eq!(
+            basic.check("devices", &HeaderMap::new()).await,
+            Check::Absent
+        );
+    }
+
+    #[test]
+    fn credentials_are_parsed_within_bounds() {
+        let encoded = |text: &[u8]| STANDARD.encode(text).into_bytes();
+        for token in [
+            encoded(b"name:pass:word"),
+            b"bmFtZTpwYXNzOndvcmQ".to_vec(),
+            encoded("zoë:".as_bytes()),
+            encoded(format!("{}:{}", "n".repeat(NAME_BYTES_MAX), "p".repeat(512)).as_bytes()),
+        ] {
+            let credential = Credential::parse(&token).unwrap();
+            assert!(!credential.name.contains(':'));
+        }
+        for token in [
+            b"".to_vec(),
+            b"%%%".to_vec(),
+            b"bmFtZTp3b3Jk bmFtZTp3b3Jk".to_vec(),
+            encoded(b"no colon"),
+            encoded(b"name:\xff"),
+            encoded(b"na\nme:word"),
+            encoded(b"name:wo\0rd"),
+            encoded("name:\u{85}".as_bytes()),
+            encoded(format!("{}:p", "n".repeat(NAME_BYTES_MAX + 1)).as_bytes()),
+            encoded(format!("n:{}", "p".repeat(PASSWORD_BYTES_MAX + 1)).as_bytes()),
+            encoded(&[b'x'; 1024 * 1024]),
+        ] {
+            assert!(Credential::parse(&token).is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_file_is_followed_and_a_broken_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        let basic = with_file(&path, &format!("ann:{HASH}"));
+        let is_user = |name: &str| basic.users.load().entry(name).is_user;
+        let mut following = Box::pin(basic.follow("devices"));
+        let looks = async |following: &mut _| {
+            let some_looks = std::time::Duration::from_secs(10);
+            tokio::time::timeout(some_looks, following)
+                .await
+                .unwrap_err();
+        };
+
+        looks(&mut following).await;
+        fs::write(&path, format!("ann:{HASH}\nbob:{HASH}")).unwrap();
+        looks(&mut following).await;
+        assert!(is_user("ann") && is_user("bob"));
+
+        fs::write(&path, "ann:plain\n").unwrap();
+        looks(&mut following).await;
+        assert!(is_user("ann") && is_user("bob"));
+
+        fs::write(&path, format!("bob:{HASH}")).unwrap();
+        looks(&mut following).await;
+        assert!(!is_user("ann") && is_user("bob"));
+    }
+
+    #[test]
+    fn the_challenge_quotes_the_realm() {
+        let folder = tempfile::tempdir().unwrap();
+        let basic = with_file(&folder.path().join("users"), "");
+        let expected = r#"Basic realm="the \"lab\"", charset="UTF-8""#;
+        assert_eq!(basic.challenge(), expected);
+    }
+}

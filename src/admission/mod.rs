@@ -1,0 +1,358 @@
+//! May this handshake enter? The checks in their fixed order, cheap before dear, and what comes of
+//! them: a permit or a refusal.
+//!
+//! A refusal is no error but normal life; what the client is told is decided elsewhere.
+
+pub mod auth;
+mod identity;
+mod origin;
+
+pub use identity::Identity;
+pub use origin::{OriginRefusal, OriginRule};
+
+use crate::http::Origin;
+use auth::{Check, Method, Source};
+use http::header::{HeaderMap, HeaderValue};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After so long the queue of passwords has moved on.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The checks of one route.
+#[derive(Debug)]
+pub struct Admission {
+    origin: OriginRule,
+    /// Cheap ones first.
+    methods: Vec<Arc<Method>>,
+    challenges: Arc<[HeaderValue]>,
+    /// All that the methods read, whichever of them admits.
+    spent: Arc<[Source]>,
+}
+
+/// What a handshake is judged by. Cannot be printed, as there are credentials in it.
+#[derive(Clone)]
+pub struct Ask<'a> {
+    /// As the client sent them.
+    pub headers: &'a HeaderMap,
+    /// Without the `?`.
+    pub query: Option<&'a str>,
+    /// The origin that the request was sent to; `None` if its host is not one that the gateway
+    /// answers for.
+    pub own_origin: Option<Origin>,
+}
+
+/// The handshake may enter.
+#[derive(Debug)]
+pub struct Permit {
+    /// Who it is; `None` on an open route.
+    pub identity: Option<Identity>,
+    spent: Arc<[Source]>,
+}
+
+/// The handshake may not enter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The page that asks may not.
+    #[error(transparent)]
+    Origin(#[from] OriginRefusal),
+    /// No credential, or none that is good.
+    #[error("{}", if *.had_credential { "the credential is not good" } else { "there is no credential" })]
+    Unauthenticated {
+        /// One `WWW-Authenticate` for each method of the route.
+        challenges: Arc<[HeaderValue]>,
+        /// Whether there was one.
+        had_credential: bool,
+    },
+    /// Too many passwords wait to be verified.
+    #[error("too many passwords wait to be verified")]
+    Busy {
+        /// When to come again.
+        retry_after: Duration,
+    },
+}
+
+impl Admission {
+    /// With no methods the route is open.
+    pub fn new(origin: OriginRule, mut methods: Vec<Arc<Method>>) -> Self {
+        methods.sort_by_key(|method| method.is_dear());
+        Self {
+            origin,
+            challenges: methods.iter().map(|one| one.challenge().clone()).collect(),
+            spent: methods.iter().flat_map(|one| one.sources()).collect(),
+            methods,
+        }
+    }
+
+    /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
+    pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+        let origin = Origin::of(ask.headers);
+        self.origin
+            .check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        let identity = self.authenticate(ask).await?;
+        Ok(Permit {
+            identity,
+            spent: Arc::clone(&self.spent),
+        })
+    }
+
+    /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.
+    /// `None` on an open route. Cancel-safe.
+    pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
+        if self.methods.is_empty() {
+            return Ok(None);
+        }
+        let (mut had_credential, mut is_busy) = (false, false);
+        for method in &self.methods {
+            match method.check(ask.headers, ask.query).await {
+                Check::Admitted(identity) => return Ok(Some(identity)),
+                Check::Absent => {}
+                Check::Wrong => had_credential = true,
+                Check::Busy => is_busy = true,
+            }
+        }
+        if is_busy {
+            return Err(Refusal::Busy {
+                retry_after: RETRY_AFTER,
+            });
+        }
+        Err(Refusal::Unauthenticated {
+            challenges: Arc::clone(&self.challenges),
+            had_credential,
+        })
+    }
+}
+
+impl Permit {
+    /// Takes the credentials of the route's methods out of what goes to the upstream; everything
+    /// else stays as it came, byte for byte.
+    pub fn strip(&self, headers: &mut HeaderMap, query: &mut Option<String>) {
+        for source in &*self.spent {
+            source.take_out(headers, query);
+        }
+    }
+}
+
+impl Refusal {
+    /// For logs and metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Origin(refusal) => refusal.label(),
+            Self::Unauthenticated {
+                had_credential: true,
+                ..
+            } => "bad_credential",
+            Self::Unauthenticated { .. } => "no_credential",
+            Self::Busy { .. } => "auth_busy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod};
+    use crate::config::{CredentialSource, OriginPolicy};
+    use aws_lc_rs::digest::{SHA256, digest};
+    use tempfile::NamedTempFile;
+
+    /// `rasmuslerdorf`
+    const USERS: &str = "ann:$2y$04$BCryptRequires22ChrcteQDi0HlnGbzOigg2i2tQ6M79Q0/bnJM6";
+    const ANN: &str = "Basic YW5uOnJhc211c2xlcmRvcmY=";
+    const ANN_WRONG: &str = "Basic YW5uOnJhc211cw==";
+
+    fn users() -> (NamedTempFile, config::Basic) {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), USERS).unwrap();
+        let settings = config::Basic {
+            htpasswd: file.path().to_owned(),
+            realm: "lab".to_owned(),
+        };
+        (file, settings)
+    }
+
+    fn robots() -> AuthKind {
+        AuthKind::ApiKey(ApiKeys {
+            keys: vec![ApiKey {
+                name: "ci".to_owned(),
+                sha256: digest(&SHA256, b"KEY").as_ref().try_into().unwrap(),
+            }],
+            sources: vec![
+                CredentialSource::Header("x-api-key".to_owned()),
+                CredentialSource::Cookie("key".to_owned()),
+                CredentialSource::Query("key".to_owned()),
+            ],
+        })
+    }
+
+    fn own_origin_only() -> OriginRule {
+        OriginRule::new(&OriginPolicy {
+            origins: None,
+            require: false,
+        })
+    }
+
+    /// A route that takes people with a password, and robots with a key.
+    fn both() -> (NamedTempFile, Admission) {
+        let (file, settings) = users();
+        let method = |name: &str, kind| {
+            let name = name.to_owned();
+            Arc::new(AuthMethod { name, kind })
+        };
+        let settings = [
+            method("people", AuthKind::Basic(settings)),
+            method("robots", robots()),
+        ];
+        let methods = auth::Methods::build(&settings).unwrap();
+        (file, Admission::new(own_origin_only(), methods.all()))
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    async fn admit(
+        admission: &Admission,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Permit, Refusal> {
+        let ask = Ask {
+            headers,
+            query,
+            own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+        };
+        admission.admit(&ask).await
+    }
+
+    #[tokio::test]
+    async fn any_method_of_the_route_admits() {
+        let (_file, admission) = both();
+        for (lines, query, expected) in [
+            (&[("authorization", ANN)][..], None, Ok("people:ann")),
+            (&[("x-api-key", "KEY")], None, Ok("robots:ci")),
+            (&[], Some("key=KEY"), Ok("robots:ci")),
+            (
+                &[("authorization", ANN), ("x-api-key", "NO")],
+                None,
+                Ok("people:ann"),
+            ),
+            (
+                &[("authorization", ANN_WRONG)],
+                Some("key=KEY"),
+                Ok("robots:ci"),
+            ),
+            (&[("authorization", ANN_WRONG)], None, Err("bad_credential")),
+            (&[("cookie", "key=NO")], None, Err("bad_credential")),
+            (
+                &[("authorization", "Digest x=y, z")],
+                None,
+                Err("no_credential"),
+            ),
+            (&[], None, Err("no_credential")),
+        ] {
+            let admitted = admit(&admission, &headers(lines), query).await;
+            let told = match &admitted {
+                Ok(permit) => Ok(permit.identity.as_ref().unwrap().to_string()),
+                Err(refusal) => Err(refusal.label()),
+            };
+            assert_eq!(told, expected.map(str::to_owned), "{lines:?} {query:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_credential_helps_a_page_of_another_origin() {
+        let (_file, admission) = both();
+        for (origin, expected) in [
+            ("https://chat.example.com", Ok(())),
+            ("https://evil.example", Err("origin_refused")),
+            ("null", Err("origin_refused")),
+        ] {
+            let headers = headers(&[("origin", origin), ("cookie", "key=KEY")]);
+            let admitted = admit(&admission, &headers, None).await;
+            let told = admitted.map(|_| ()).map_err(|refusal| refusal.label());
+            assert_eq!(told, expected, "{origin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_origin_is_judged_before_a_password_costs_anything() {
+        let (_file, settings) = users();
+        let methods = vec![auth::without_threads("people", &settings)];
+        let admission = Admission::new(own_origin_only(), methods);
+        let headers = headers(&[("origin", "https://evil.example"), ("authorization", ANN)]);
+        let refusal = admit(&admission, &headers, None).await.unwrap_err();
+        assert_eq!(refusal.label(), "origin_refused");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_a_challenge_for_each_method() {
+        let (_file, admission) = both();
+        let refusal = admit(&admission, &HeaderMap::new(), None)
+            .await
+            .unwrap_err();
+        let Refusal::Unauthenticated { challenges, .. } = refusal else {
+            panic!("{refusal:?}");
+        };
+        let expected = [
+            "ApiKey realm=\"robots\"",
+            "Basic realm=\"lab\", charset=\"UTF-8\"",
+        ];
+        assert_eq!(*challenges, expected);
+    }
+
+    #[tokio::test]
+    async fn credentials_go_no_further_and_all_else_does() {
+        let (_file, admission) = both();
+        let mut headers = headers(&[
+            ("authorization", ANN),
+            ("x-api-key", "KEY"),
+            ("x-api-keys", "3"),
+            ("cookie", "a=1; key=SECRET; b=\"2\""),
+            ("cookie", "key=SECRET"),
+            ("cookie", "c=3;  d"),
+        ]);
+        let mut query = Some("a=%31&key=SECRET&&%6b%65y=SECRET&b=2+".to_owned());
+        let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
+        permit.strip(&mut headers, &mut query);
+
+        let expected = self::headers(&[
+            ("x-api-keys", "3"),
+            ("cookie", "a=1; b=\"2\""),
+            ("cookie", "c=3;  d"),
+        ]);
+        assert_eq!(headers, expected);
+        assert_eq!(query.as_deref(), Some("a=%31&&b=2+"));
+    }
+
+    #[tokio::test]
+    async fn an_open_route_knows_nobody_and_takes_nothing() {
+        let admission = Admission::new(own_origin_only(), Vec::new());
+        let mut headers = headers(&[("authorization", ANN), ("cookie", "key=1")]);
+        let mut query = Some("key=1".to_owned());
+        let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
+        assert_eq!(permit.identity, None);
+        permit.strip(&mut headers, &mut query);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(query.as_deref(), Some("key=1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_does_not_move_is_no_verdict() {
+        let (_file, settings) = users();
+        let methods = vec![auth::without_threads("people", &settings)];
+        let admission = Admission::new(own_origin_only(), methods);
+        let admitted = admit(&admission, &headers(&[("authorization", ANN)]), None).await;
+        let refusal = admitted.unwrap_err();
+        assert_eq!(refusal.label(), "auth_busy");
+        assert_eq!(
+            refusal,
+            Refusal::Busy {
+                retry_after: RETRY_AFTER
+            }
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! `wsgate check`: everything that is wrong with a configuration, before it serves.
+
+use super::{CONFIGURATION, complain};
+use crate::config::{self, Problems, Settings};
+use crate::gateway::Site;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Loads the file, and reads the files that it names.
+#[expect(clippy::print_stdout, reason = "the answer")]
+pub(super) fn execute(file: Option<&Path>) -> ExitCode {
+    let settings = match load(file) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    if let Err(error) = Site::assemble(&settings) {
+        complain(&error);
+        return ExitCode::from(CONFIGURATION);
+    }
+    println!(
+        "ok: {} listeners, {} routes, {} upstreams",
+        settings.listeners.len(),
+        settings.routes.len(),
+        settings.upstreams.len()
+    );
+    ExitCode::SUCCESS
+}
+
+/// Finds and loads a configuration, or says what is wrong with it and gives the exit code.
+pub(super) fn load(file: Option<&Path>) -> Result<Settings, ExitCode> {
+    let path = config::find(file).map_err(|error| {
+        complain(&error);
+        ExitCode::from(CONFIGURATION)
+    })?;
+    config::load(&path).map_err(|problems| {
+        print(&problems);
+        ExitCode::from(CONFIGURATION)
+    })
+}
+
+/// To standard error, in colour on a terminal.
+#[expect(clippy::print_stderr, reason = "the answer")]
+pub(super) fn print(problems: &Problems) {
+    eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+}

@@ -1,0 +1,71 @@
+//! The command line: what was asked for, in words and exit codes.
+
+mod check;
+mod hash_password;
+mod run;
+mod schema;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A gateway for WebSockets.
+#[derive(Debug, Parser)]
+#[command(name = "wsgate", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve. Without a subcommand this is what happens.
+    Run(run::Run),
+    /// Check a configuration file and say everything that is wrong with it.
+    Check {
+        /// Else $WSGATE_CONFIG, ./wsgate.toml, ./config/wsgate.toml, /etc/wsgate/wsgate.toml.
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema {
+        /// Print the reference of all keys as Markdown instead.
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Read a password from standard input and print a line for a password file.
+    HashPassword {
+        /// The user's name; left out: the hash alone.
+        name: Option<String>,
+    },
+}
+
+/// Exit code for a configuration that cannot be used.
+const CONFIGURATION: u8 = 2;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments
+        .command
+        .unwrap_or_else(|| Command::Run(run::Run::default()))
+    {
+        Command::Run(run) => run.execute(),
+        Command::Check { file } => check::execute(file.as_deref()),
+        Command::Schema { markdown } => schema::execute(markdown),
+        Command::HashPassword { name } => hash_password::execute(name.as_deref()),
+    }
+}
+
+/// Prints an error with its causes, each on its own level, to standard error.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the program's voice before there is a log"
+)]
+fn complain(error: &dyn std::error::Error) {
+    eprintln!("wsgate: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+}

@@ -1,0 +1,191 @@
+//! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
+
+use super::failure::Failure;
+use super::guard::Guarded;
+use super::tunnel::Tunnel;
+use super::worker::Place;
+use super::{Gate, Site, request, tunnel};
+use crate::net::{Accepted, Peer, Stream};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+/// How long a client may take to accept the last words before its connection is dropped.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A socket that was just accepted, with what it holds for as long as it lives.
+pub(super) struct Arrival {
+    pub(super) gate: Arc<Gate>,
+    /// The listener's place in the settings.
+    pub(super) listener: usize,
+    pub(super) accepted: Accepted,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: Place,
+}
+
+/// What one connection's requests share.
+pub(super) struct Exchange {
+    pub(super) gate: Arc<Gate>,
+    /// A connection keeps the site it came to.
+    pub(super) site: Arc<Site>,
+    pub(super) listener: usize,
+    pub(super) client: Option<IpAddr>,
+    /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
+    tunnel: Mutex<Option<Tunnel>>,
+}
+
+impl Exchange {
+    /// The 101 that is returned next turns this connection into `tunnel`.
+    pub(super) fn promise(&self, tunnel: Tunnel) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    fn promised(&self) -> Option<Tunnel> {
+        self.tunnel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// Serves a connection to its end, or to the session that goes on in a task of its own.
+pub(super) async fn serve(arrival: Arrival) {
+    let Arrival {
+        gate,
+        listener,
+        accepted,
+        permit,
+        place,
+    } = arrival;
+    let site = gate.site();
+    let deadline = Instant::now() + site.listener(listener).head_timeout;
+    let client = match accepted.peer {
+        Peer::Tcp(address) => Some(address.ip()),
+        Peer::Unix => None,
+    };
+    let stream = match timeout_at(deadline, secure(&site, listener, accepted)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
+        Err(_) => return debug!(?client, "TLS not done in time"),
+    };
+    let exchange = Arc::new(Exchange {
+        gate,
+        site,
+        listener,
+        client,
+        tunnel: Mutex::default(),
+    });
+    let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
+        return;
+    };
+    // A fresh task: this one has grown to the size of everything above.
+    let worker = place.worker;
+    let gate = exchange.gate.clone();
+    let session = tunnel::carry(
+        exchange.gate.clone(),
+        worker,
+        stream,
+        early,
+        *tunnel,
+        (permit, place),
+    );
+    gate.workers.spawn(worker, session);
+}
+
+/// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
+async fn secure(site: &Site, listener: usize, accepted: Accepted) -> io::Result<Stream> {
+    let socket = accepted.socket.attach()?;
+    match &site.listener(listener).tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
+    }
+}
+
+/// Answers requests until the connection closes (`None`) or one of them has become a tunnel.
+async fn speak_http(
+    stream: Stream,
+    deadline: Instant,
+    exchange: &Arc<Exchange>,
+) -> Option<(Stream, Bytes, Box<Tunnel>)> {
+    let listener = exchange.site.listener(exchange.listener);
+    let guarded = Guarded::new(stream, listener.max_header_size)
+        .with_deadline(deadline, listener.head_timeout);
+    let mut http = http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
+    let result = poll_fn(|cx| http.poll_without_shutdown(cx)).await;
+    let parts = http.into_parts();
+    let guarded = parts.io.into_inner();
+    match (result, exchange.promised()) {
+        (Ok(()), Some(tunnel)) => {
+            let (stream, rest) = guarded.into_inner();
+            // An empty buffer of hyper's still pins its memory: copy out what is in it.
+            let early = [&parts.read_buf[..], &rest[..]].concat();
+            Some((stream, early.into(), Box::new(tunnel)))
+        }
+        (result, _) => {
+            if let Err(cause) = result {
+                debug!(client = ?exchange.client, %cause, "connection");
+            }
+            last_words(guarded, exchange).await;
+            None
+        }
+    }
+}
+
+/// Tells a client whose head was refused below hyper why, and closes without a reset.
+async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
+    // A client that never sent a byte is not owed a word.
+    let is_too_slow = guarded.is_overdue() && guarded.is_within_head();
+    let too_slow = is_too_slow.then_some(Failure::HeadTooSlow);
+    let verdict = guarded.verdict().map(Failure::Head).or(too_slow);
+    let (mut stream, _) = guarded.into_inner();
+    let goodbye = async {
+        if let Some(verdict) = verdict {
+            let reply = request::refuse_head(exchange, verdict);
+            stream.write_all(&reply).await?;
+        }
+        stream.shutdown().await?;
+        drain(&mut stream).await
+    };
+    // A client that does not listen has nothing to be told.
+    let _ = timeout(LAST_WORDS, goodbye).await;
+}
+
+/// Reads until the client has closed: closing a socket with unread input would send a reset, and a
+/// reset can overtake the reply.
+async fn drain(stream: &mut Stream) -> io::Result<()> {
+    use tokio::io::AsyncReadExt;
+    let mut sink = [0; 4096];
+    while stream.read(&mut sink).await? > 0 {}
+    Ok(())
+}
+
+/// hyper's view of `request`.
+struct Requests(Arc<Exchange>);
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let exchange = self.0.clone();
+        Box::pin(async move { Ok(request::serve(&exchange, request).await.map(Full::new)) })
+    }
+}

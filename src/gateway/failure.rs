@@ -1,0 +1,219 @@
+//! Every way in which a request can fail, and the one place that says what the client is told.
+
+use crate::admission::Refusal;
+use crate::http::{HandshakeError, HeadError, TargetError, refusal};
+use crate::route::NoRoute;
+use crate::upstream::{OpenError, Refused, Side};
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use std::error::Error;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Why a request did not become a session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The head breaks HTTP's own rules or is too large.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The head did not come in time.
+    #[error("the request head took too long")]
+    HeadTooSlow,
+    /// Host or path are not usable.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// It asks for an upgrade, but not rightly.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// Nobody serves this host, path and subprotocol.
+    #[error(transparent)]
+    Route(#[from] NoRoute),
+    /// An ordinary request where only WebSocket is served.
+    #[error("this is a WebSocket endpoint")]
+    PlainRequest,
+    /// Admission said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No endpoint took the session.
+    #[error(transparent)]
+    Upstream(#[from] OpenError),
+    /// The process is ending.
+    #[error("the gateway is going away")]
+    Draining,
+}
+
+/// When to come back where nobody can say better.
+const RETRY_SOON: Duration = Duration::from_secs(5);
+
+const VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
+
+impl Failure {
+    /// What the client gets: the upstream's own refusal as it is, else a status, a short text that
+    /// gives nothing away about what stands behind the gateway, and the request id.
+    pub(super) fn answer(self, request_id: &str) -> Response<Bytes> {
+        if let Self::Upstream(OpenError::Refused(refused)) = self {
+            return passed_on(*refused);
+        }
+        let status = self.status();
+        let mut answer = refusal(status, &self.text(), request_id);
+        let headers = answer.headers_mut();
+        match self {
+            Self::Handshake(HandshakeError::Version) => {
+                headers.insert(VERSION, HeaderValue::from_static("13"));
+            }
+            Self::Handshake(HandshakeError::Method(_) | HandshakeError::Connect)
+            | Self::Head(HeadError::Connect) => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            Self::PlainRequest => {
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(CONNECTION, HeaderValue::from_static("Upgrade, close"));
+            }
+            Self::Refused(Refusal::Unauthenticated { challenges, .. }) => {
+                for challenge in challenges.iter() {
+                    headers.append(WWW_AUTHENTICATE, challenge.clone());
+                }
+            }
+            Self::Refused(Refusal::Busy { retry_after }) => {
+                headers.insert(RETRY_AFTER, retry_after.as_secs().max(1).into());
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, RETRY_SOON.as_secs().into());
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// The HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Head(error) => error.status(),
+            Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::Handshake(error) => match error {
+                HandshakeError::Connect | HandshakeError::Method(_) => {
+                    StatusCode::METHOD_NOT_ALLOWED
+                }
+                HandshakeError::Version => StatusCode::UPGRADE_REQUIRED,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
+            Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
+            Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Origin(_) => StatusCode::FORBIDDEN,
+                Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+                Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::Upstream(error) => upstream_status(error),
+            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// One word for logs and metrics.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Head(_) => "bad_head",
+            Self::HeadTooSlow => "head_timeout",
+            Self::Target(_) => "bad_target",
+            Self::Handshake(_) => "bad_handshake",
+            Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
+            Self::Route(_) => "no_route",
+            Self::PlainRequest => "plain_request",
+            Self::Refused(refusal) => refusal.label(),
+            Self::Upstream(error) => error.label(),
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The whole chain of causes, for the operator.
+    pub(super) fn detail(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // Writing to a String cannot fail.
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What a client may know. Of an upstream that is no more than the status says.
+    fn text(&self) -> String {
+        match self {
+            Self::Upstream(_) => match self.status() {
+                StatusCode::GATEWAY_TIMEOUT => "the upstream took too long".to_owned(),
+                StatusCode::SERVICE_UNAVAILABLE => "no upstream is available".to_owned(),
+                _ => "the upstream failed".to_owned(),
+            },
+            Self::Head(_) | Self::Handshake(_) | Self::Target(_) => self.detail(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+fn upstream_status(error: &OpenError) -> StatusCode {
+    match error {
+        OpenError::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        OpenError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        OpenError::Refused(refused) => refused.status,
+        _ if error.side() == Side::Gateway => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// The upstream's own answer. The connection ends with it: what a client sent behind a handshake
+/// that was refused is never read as anything.
+fn passed_on(refused: Refused) -> Response<Bytes> {
+    let mut answer = Response::new(refused.body);
+    *answer.status_mut() = refused.status;
+    *answer.headers_mut() = refused.headers;
+    answer
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_status() {
+        let table: Vec<(Failure, u16)> = vec![
+            (HeadError::TwoLengths.into(), 400),
+            (HeadError::TooLarge(1).into(), 431),
+            (HeadError::Connect.into(), 405),
+            (Failure::HeadTooSlow, 408),
+            (TargetError::NoHost.into(), 400),
+            (HandshakeError::Key.into(), 400),
+            (HandshakeError::Version.into(), 426),
+            (HandshakeError::Method(http::Method::POST).into(), 405),
+            (NoRoute::Host.into(), 404),
+            (NoRoute::Path.into(), 404),
+            (NoRoute::Subprotocol.into(), 400),
+            (Failure::PlainRequest, 426),
+            (
+                Refusal::Busy {
+                    retry_after: RETRY_SOON,
+                }
+                .into(),
+                503,
+            ),
+            (OpenError::NoEndpoint { cause: None }.into(), 503),
+            (Failure::Draining, 503),
+        ];
+        for (failure, status) in table {
+            let words = failure.detail();
+            let answer = failure.answer("r1");
+            assert_eq!(answer.status(), status, "{words}");
+            assert_eq!(
+                answer.headers().contains_key(RETRY_AFTER),
+                status == 503,
+                "{words}"
+            );
+        }
+    }
+}

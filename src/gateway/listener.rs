@@ -1,0 +1,87 @@
+//! The accept loop of one listener: a permit first, then the socket, then the emptiest worker.
+
+use super::{Gate, connection};
+use crate::net::{AcceptFault, Accepted, Acceptor, Listening};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
+use tracing::{debug, error, info};
+
+/// How long accepting rests when the process or the system has run out of something.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
+
+/// Accepts until it is dropped. `index` is the listener's place in the settings.
+///
+/// The permit comes before the accept: what the gateway cannot hold waits in the kernel's queue,
+/// at no cost, instead of being taken and thrown away.
+pub async fn accept(gate: Arc<Gate>, listening: Listening, index: usize) {
+    let acceptor = match listening.into_acceptor() {
+        Ok(acceptor) => acceptor,
+        Err(cause) => return broken(&gate, index, &cause),
+    };
+    if let Err(cause) = accept_all(&gate, &acceptor, index).await {
+        broken(&gate, index, &cause);
+    }
+}
+
+/// Ends with what made the listener itself unusable.
+async fn accept_all(gate: &Arc<Gate>, acceptor: &Acceptor, index: usize) -> io::Result<()> {
+    let mut is_exhausted = false;
+    while let Ok(permit) = gate.connections.clone().acquire_owned().await {
+        match acceptor.accept().await {
+            Ok(accepted) => {
+                if std::mem::take(&mut is_exhausted) {
+                    info!(
+                        listener = gate.site().listener_name(index),
+                        "accepting again"
+                    );
+                }
+                hand_over(gate, index, accepted, permit);
+            }
+            Err(cause) => match AcceptFault::of(&cause) {
+                // The client went away between its SYN and our accept.
+                AcceptFault::Connection => debug!(%cause, "accept"),
+                AcceptFault::Listener => return Err(cause),
+                AcceptFault::Exhausted => {
+                    if !std::mem::replace(&mut is_exhausted, true) {
+                        exhausted(gate, index, &cause);
+                    }
+                    sleep(EXHAUSTED_PAUSE).await;
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+fn hand_over(gate: &Arc<Gate>, index: usize, accepted: Accepted, permit: OwnedSemaphorePermit) {
+    let place = gate.workers.take_place();
+    let worker = place.worker;
+    let arrival = connection::Arrival {
+        gate: gate.clone(),
+        listener: index,
+        accepted,
+        permit,
+        place,
+    };
+    gate.workers.spawn(worker, connection::serve(arrival));
+}
+
+fn exhausted(gate: &Gate, index: usize, cause: &io::Error) {
+    error!(
+        listener = gate.site().listener_name(index),
+        %cause,
+        "no more open files or memory: new connections wait; raise the limit of open files \
+         (ulimit -n, LimitNOFILE=) or lower server.max_connections"
+    );
+}
+
+fn broken(gate: &Gate, index: usize, cause: &io::Error) {
+    error!(
+        listener = gate.site().listener_name(index),
+        %cause,
+        "the listener is unusable and accepts no more"
+    );
+}

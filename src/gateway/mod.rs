@@ -1,0 +1,98 @@
+//! The composition: from an accepted socket to a session, in order.
+//!
+//! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
+//! `listener` accepts, `connection` speaks TLS and HTTP, `request` tells the story of one request,
+//! `tunnel` reaches the upstream and carries the session, `failure` says what a client is told.
+
+mod connection;
+mod failure;
+mod guard;
+mod listener;
+mod request;
+mod service;
+mod site;
+mod tunnel;
+mod worker;
+
+pub use listener::accept;
+pub use site::{AssembleError, Site};
+pub use worker::{Threads, Workers};
+
+use crate::relay::{CloseOrder, GatewayEnd};
+use crate::session::Registry;
+use crate::telemetry::AccessLog;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
+
+/// What lives as long as the process and is shared by all connections.
+#[derive(Debug)]
+pub struct Gate {
+    site: ArcSwap<Site>,
+    registry: Arc<Registry>,
+    workers: Workers,
+    connections: Arc<Semaphore>,
+    max_connections: u32,
+    access_log: AccessLog,
+    draining: AtomicBool,
+}
+
+impl Gate {
+    /// Opens the gate: `site` serves, by `workers`, for at most `max_connections` clients at a time.
+    pub fn new(site: Arc<Site>, workers: Workers, max_connections: usize, log: AccessLog) -> Self {
+        let max_connections = u32::try_from(max_connections).unwrap_or(u32::MAX >> 4);
+        Self {
+            site: ArcSwap::new(site),
+            registry: Arc::new(Registry::new(workers.len())),
+            connections: Arc::new(Semaphore::new(max_connections as usize)),
+            workers,
+            max_connections,
+            access_log: log,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// What serves now.
+    pub fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
+    /// The live sessions.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The threads that carry connections.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
+    /// frame boundaries. Returns how many were live.
+    pub fn start_draining(&self) -> usize {
+        self.draining.store(true, Ordering::SeqCst);
+        self.registry.close_all(&going_away())
+    }
+
+    /// Whether [`Self::start_draining`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Ends when no client connection is left, in whatever state. To be waited for once accepting
+    /// has stopped. Cancel-safe.
+    pub async fn emptied(&self) {
+        // Each connection holds a permit to its very end, so all permits together are the proof.
+        drop(self.connections.acquire_many(self.max_connections).await);
+    }
+}
+
+/// RFC 6455 §7.4.1: 1001 is "a server going down".
+fn going_away() -> CloseOrder {
+    CloseOrder {
+        code: 1001,
+        reason: "the server is going away".into(),
+        why: GatewayEnd::Drain,
+    }
+}

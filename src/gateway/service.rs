@@ -1,0 +1,126 @@
+//! What a route does with the handshakes that match it: its settings, ready for use.
+
+use super::site::{AssembleError, Pools};
+use crate::admission::{Admission, OriginRule, auth};
+use crate::config::{self, Compression, Route};
+use crate::relay::Rules;
+use crate::route::Rewrite;
+use crate::upstream::Pool;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
+
+/// What a route does with a handshake that matched it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: Arc<str>,
+    pub(super) upstream: Arc<str>,
+    pub(super) admission: Admission,
+    pub(super) pool: Arc<Pool>,
+    pub(super) rewrite: Rewrite,
+    /// Empty: any.
+    pub(super) subprotocols: Vec<String>,
+    pub(super) compression: Compression,
+    pub(super) identity_header: Option<HeaderName>,
+    pub(super) request_headers: Edits,
+    pub(super) response_headers: Edits,
+    pub(super) rules: Arc<Rules>,
+}
+
+/// `request_headers`, `response_headers`, ready for use.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    set: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<HeaderName>,
+}
+
+impl Service {
+    /// Compiles a route.
+    pub(super) fn new(
+        route: &Route,
+        methods: &auth::Methods,
+        pools: &Pools,
+    ) -> Result<Self, AssembleError> {
+        let named = route
+            .auth
+            .iter()
+            .filter_map(|method| methods.named(&method.name).cloned())
+            .collect();
+        // The settings list every upstream that a route refers to.
+        let pool = &pools[&route.upstream.name];
+        let identity_header = route
+            .identity_header
+            .as_deref()
+            .map(|name| header(route, name))
+            .transpose()?;
+        Ok(Self {
+            name: route.name.as_str().into(),
+            upstream: route.upstream.name.as_str().into(),
+            admission: Admission::new(OriginRule::new(&route.origin), named),
+            pool: pool.clone(),
+            rewrite: Rewrite {
+                strip_prefix: route.strip_prefix.clone(),
+                add_prefix: route.add_prefix.clone(),
+            },
+            subprotocols: route.subprotocols.clone(),
+            compression: route.compression,
+            identity_header,
+            request_headers: edits(route, &route.request_headers)?,
+            response_headers: edits(route, &route.response_headers)?,
+            rules: Arc::new(rules(route)),
+        })
+    }
+
+    /// What the route lists of the client's offer, in the client's order.
+    pub(super) fn offer(&self, offered: &[String]) -> Vec<String> {
+        let is_listed =
+            |token: &&String| self.subprotocols.is_empty() || self.subprotocols.contains(token);
+        offered.iter().filter(is_listed).cloned().collect()
+    }
+}
+
+impl Edits {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn rules(route: &Route) -> Rules {
+    Rules {
+        max_message_size: route.limits.max_message_size,
+        validate_utf8: route.limits.validate_utf8,
+        ping_interval: route.heartbeat.ping_interval,
+        pong_timeout: route.heartbeat.pong_timeout,
+        idle: route.timeouts.idle,
+        max_duration: route.timeouts.max_duration,
+        write: route.timeouts.write,
+        close: route.timeouts.close,
+    }
+}
+
+fn edits(route: &Route, edits: &config::HeaderEdits) -> Result<Edits, AssembleError> {
+    let invalid = |name: &String| AssembleError::Header {
+        route: route.name.clone(),
+        name: name.clone(),
+    };
+    let set = edits.set.iter().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).map_err(|_| invalid(name))?;
+        header(route, name).map(|name| (name, value))
+    });
+    let remove = edits.remove.iter().map(|name| header(route, name));
+    Ok(Edits {
+        set: set.collect::<Result<_, _>>()?,
+        remove: remove.collect::<Result<_, _>>()?,
+    })
+}
+
+fn header(route: &Route, name: &str) -> Result<HeaderName, AssembleError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| AssembleError::Header {
+        route: route.name.clone(),
+        name: name.to_owned(),
+    })
+}

@@ -1,0 +1,253 @@
+//! What the configuration became: an immutable snapshot that serves.
+
+use super::service::Service;
+use crate::admission::auth;
+use crate::config::{self, Listener, Route, Settings};
+use crate::http::{Origin, Reserved, Scheme, Target};
+use crate::route::{Builder, Clash, Table};
+use crate::tls::{ServerTls, TlsError};
+use crate::upstream::{Pool, PoolError};
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
+#[derive(Debug)]
+pub struct Site {
+    listeners: Vec<Entrance>,
+    pools: Vec<Arc<Pool>>,
+    methods: Vec<Arc<auth::Method>>,
+    /// Header names that the gateway sets, and so takes out of every client's request.
+    pub(super) reserved: Reserved,
+    /// Hosts that a route names: their own origin is to be trusted.
+    named_hosts: HashSet<config::HostPattern>,
+}
+
+/// A listener as connections see it.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) name: Arc<str>,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) head_timeout: Duration,
+    pub(super) max_header_size: usize,
+    /// The scheme that clients used.
+    pub(super) scheme: Scheme,
+    pub(super) routes: Table<Arc<Service>>,
+}
+
+/// Why no site could be made of checked settings: what the files that they name contain.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A listener's certificates.
+    #[error("listener `{listener}`")]
+    Listener {
+        /// Its name.
+        listener: String,
+        /// What is wrong.
+        #[source]
+        cause: Box<TlsError>,
+    },
+    /// An upstream's roots.
+    #[error(transparent)]
+    Upstream(#[from] Box<PoolError>),
+    /// A password file.
+    #[error(transparent)]
+    Auth(#[from] Box<auth::MethodError>),
+    /// Two routes that no handshake could tell apart.
+    #[error("route `{route}` and route `{earlier}` of the same host and path both serve {clash}")]
+    Route {
+        /// The later of the two.
+        route: String,
+        /// The other.
+        earlier: String,
+        /// What they have in common.
+        clash: Clash,
+    },
+    /// A header name or value that HTTP does not allow.
+    #[error("route `{route}`: `{name}` is no header that can be set")]
+    Header {
+        /// The route.
+        route: String,
+        /// The header.
+        name: String,
+    },
+}
+
+/// A task that never ends by itself.
+pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Site {
+    /// Builds everything, or says what in the named files is not usable.
+    ///
+    /// # Errors
+    /// See [`AssembleError`].
+    pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
+        let methods = auth::Methods::build(&settings.auth).map_err(Box::new)?;
+        let pools = pools(settings)?;
+        let tables = tables(settings, &methods, &pools)?;
+        let listeners = settings.listeners.iter().zip(tables).map(entrance);
+        Ok(Self {
+            listeners: listeners.collect::<Result<_, _>>()?,
+            pools: pools.into_values().collect(),
+            methods: methods.all(),
+            reserved: reserved(settings),
+            named_hosts: settings
+                .routes
+                .iter()
+                .flat_map(|route| route.hosts.clone())
+                .collect(),
+        })
+    }
+
+    /// A listener's name.
+    pub fn listener_name(&self, index: usize) -> &str {
+        &self.listeners[index].name
+    }
+
+    pub(super) fn listener(&self, index: usize) -> &Entrance {
+        &self.listeners[index]
+    }
+
+    /// The work that goes on behind the handshakes: names resolved again, files followed.
+    pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
+        let mut work: Vec<Background> = Vec::new();
+        for pool in &self.pools {
+            let pool = Arc::clone(pool);
+            work.push(Box::pin(async move { pool.maintain().await }));
+        }
+        for method in &self.methods {
+            let method = Arc::clone(method);
+            work.push(Box::pin(async move { method.follow().await }));
+        }
+        for index in 0..self.listeners.len() {
+            let site = self.clone();
+            work.push(Box::pin(async move {
+                if let Some(tls) = &site.listeners[index].tls {
+                    tls.follow().await;
+                }
+            }));
+        }
+        work
+    }
+
+    /// The origin of a page that this very host serves; `None` where the host is not one that the
+    /// gateway is known by, so that a foreign name pointed at its address (DNS rebinding) is no
+    /// origin of ours.
+    pub(super) fn own_origin(&self, listener: &Entrance, target: &Target) -> Option<Origin> {
+        self.answers_for(listener, &target.host)
+            .then(|| target.origin(listener.scheme))
+    }
+
+    fn answers_for(&self, listener: &Entrance, host: &str) -> bool {
+        let is_named = |host: &str| {
+            use config::HostPattern::{Exact, Wildcard};
+            self.named_hosts.contains(&Exact(host.to_owned()))
+                || host.split_once('.').is_some_and(|(_, suffix)| {
+                    self.named_hosts.contains(&Wildcard(suffix.to_owned()))
+                })
+        };
+        let is_certified = || {
+            listener.tls.as_ref().is_some_and(|tls| {
+                tls.names()
+                    .iter()
+                    .any(|name| match name.strip_prefix("*.") {
+                        None => name == host,
+                        Some(suffix) => {
+                            host.split_once('.').is_some_and(|(_, rest)| rest == suffix)
+                        }
+                    })
+            })
+        };
+        host == "localhost"
+            || host.starts_with('[')
+            || host.parse::<std::net::Ipv4Addr>().is_ok()
+            || is_named(host)
+            || is_certified()
+    }
+}
+
+/// By name.
+pub(super) type Pools = HashMap<String, Arc<Pool>>;
+
+fn pools(settings: &Settings) -> Result<Pools, AssembleError> {
+    let build = |upstream: &Arc<config::Upstream>| {
+        let pool = Pool::new(upstream.clone()).map_err(Box::new)?;
+        Ok((upstream.name.clone(), Arc::new(pool)))
+    };
+    settings.upstreams.iter().map(build).collect()
+}
+
+fn entrance(
+    (listener, routes): (&Listener, Table<Arc<Service>>),
+) -> Result<Entrance, AssembleError> {
+    let tls = listener.tls.as_ref().map(ServerTls::load).transpose();
+    let tls = tls.map_err(|cause| AssembleError::Listener {
+        listener: listener.name.clone(),
+        cause: Box::new(cause),
+    })?;
+    Ok(Entrance {
+        name: listener.name.as_str().into(),
+        tls,
+        head_timeout: listener.head_timeout,
+        max_header_size: listener.max_header_size,
+        scheme: match listener.public_scheme {
+            config::Scheme::Http => Scheme::Http,
+            config::Scheme::Https => Scheme::Https,
+        },
+        routes,
+    })
+}
+
+/// A table for each listener.
+fn tables(
+    settings: &Settings,
+    methods: &auth::Methods,
+    pools: &Pools,
+) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
+    let mut builders: Vec<_> = settings
+        .listeners
+        .iter()
+        .map(|_| Table::builder())
+        .collect();
+    for route in &settings.routes {
+        let service = Arc::new(Service::new(route, methods, pools)?);
+        for &index in &route.listeners {
+            add(&mut builders[index], route, &service)?;
+        }
+    }
+    Ok(builders.into_iter().map(Builder::build).collect())
+}
+
+fn add(
+    table: &mut Builder<Arc<Service>>,
+    route: &Route,
+    service: &Arc<Service>,
+) -> Result<(), AssembleError> {
+    for host in &route.hosts {
+        for path in &route.paths {
+            let added = table.add(host, path, &route.subprotocols, service.clone());
+            added.map_err(|conflict| AssembleError::Route {
+                route: route.name.clone(),
+                earlier: conflict.earlier.name.to_string(),
+                clash: conflict.clash,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A client must not be able to write what an upstream takes for the gateway's word, on whichever
+/// route: every header that any route sets is the gateway's on all of them.
+fn reserved(settings: &Settings) -> Reserved {
+    let names = settings.routes.iter().flat_map(|route| {
+        let set = route
+            .request_headers
+            .set
+            .iter()
+            .map(|(name, _)| name.as_str());
+        set.chain(route.identity_header.as_deref())
+    });
+    Reserved::new(names)
+}

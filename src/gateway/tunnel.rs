@@ -1,0 +1,195 @@
+//! A handshake that was admitted: reach the upstream, answer the client, carry the session.
+
+use super::connection::Exchange;
+use super::failure::Failure;
+use super::request::{Answer, Story};
+use super::service::Service;
+use super::worker::Place;
+use super::{Gate, going_away};
+use crate::admission::Permit;
+use crate::config::Compression;
+use crate::http::{self as rules, Forwarded, Handshake, Target};
+use crate::net::Stream;
+use crate::relay::{Control, Early, Negotiated, relay};
+use crate::session::Session;
+use crate::upstream::{self, Opened};
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// An upstream that has said yes, waiting for the client's 101 to be written.
+pub(super) struct Tunnel {
+    opened: Opened,
+    service: Arc<Service>,
+    session: Session,
+    handshake_took: Duration,
+}
+
+/// Opens the upstream leg and answers the client. Only then is anything promised to the client.
+pub(super) async fn open(
+    story: &Story<'_>,
+    service: &Arc<Service>,
+    permit: Permit,
+    parts: &mut Parts,
+    target: &Target,
+    handshake: Handshake,
+) -> Result<Answer, Failure> {
+    let ask = upstream_ask(story, service, &permit, parts, target, &handshake);
+    let mut opened = service.pool.open(&ask).await?;
+    let answer = switching_protocols(service, &handshake, &mut opened);
+    let session = Session {
+        request_id: story.id.clone(),
+        listener: story
+            .exchange
+            .site
+            .listener(story.exchange.listener)
+            .name
+            .clone(),
+        client: story.exchange.client,
+        host: target.host.clone(),
+        path: target.path.clone(),
+        route: service.name.clone(),
+        upstream: service.upstream.clone(),
+        endpoint: opened.endpoint.clone(),
+        identity: permit.identity.as_ref().map(ToString::to_string),
+        subprotocol: opened.subprotocol.clone(),
+        opened: Instant::now(),
+        control: Arc::new(Control::new()),
+    };
+    let handshake_took = story.started.elapsed();
+    story.exchange.promise(Tunnel {
+        opened,
+        service: service.clone(),
+        session,
+        handshake_took,
+    });
+    Ok(answer)
+}
+
+/// The request as the upstream gets it: what the client said end to end, less what the gateway
+/// used up, plus what the gateway vouches for.
+fn upstream_ask(
+    story: &Story<'_>,
+    service: &Service,
+    permit: &Permit,
+    parts: &mut Parts,
+    target: &Target,
+    handshake: &Handshake,
+) -> upstream::Ask {
+    let Exchange {
+        site,
+        client,
+        listener,
+        ..
+    } = story.exchange;
+    let mut headers = std::mem::take(&mut parts.headers);
+    let mut query = target.query.clone();
+    let host = target.authority();
+    rules::remove_hop_by_hop(&mut headers);
+    rules::remove_handshake(&mut headers);
+    permit.strip(&mut headers, &mut query);
+    site.reserved.strip(&mut headers);
+
+    let rewritten = service.rewrite.apply(&target.path);
+    Forwarded {
+        client: *client,
+        scheme: site.listener(*listener).scheme,
+        host: host.clone(),
+        prefix: rewritten.prefix,
+        request_id: story.id.clone(),
+    }
+    .apply(&mut headers);
+    identify(service, permit, &mut headers);
+    service.request_headers.apply(&mut headers);
+
+    upstream::Ask {
+        path_and_query: match query {
+            Some(query) => format!("{}?{query}", rewritten.path),
+            None => rewritten.path,
+        },
+        host,
+        headers,
+        subprotocols: service.offer(&handshake.subprotocols),
+        deflate: match service.compression {
+            Compression::Off => None,
+            Compression::Passthrough => rules::offer_for_upstream(handshake),
+        },
+    }
+}
+
+fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
+    let (Some(name), Some(identity)) = (&service.identity_header, &permit.identity) else {
+        return;
+    };
+    // Admission refuses identities with control characters; anything else is a legal value.
+    if let Ok(value) = HeaderValue::from_bytes(identity.to_string().as_bytes()) {
+        headers.insert(name.clone(), value);
+    }
+}
+
+/// The 101. RFC 6455 §4.2.2.
+fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Opened) -> Answer {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    *headers = std::mem::take(&mut opened.headers);
+    service.response_headers.apply(headers);
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    let accept = rules::accept_key(&handshake.key);
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(token) = &opened.subprotocol
+        && let Ok(token) = HeaderValue::from_str(token)
+    {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, token);
+    }
+    if let Some(deflate) = &opened.deflate {
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate.clone());
+    }
+    answer
+}
+
+/// Carries a session to its end. `held` are the connection's permit and place.
+pub(super) async fn carry(
+    gate: Arc<Gate>,
+    worker: usize,
+    client: Stream,
+    from_client: Bytes,
+    tunnel: Tunnel,
+    held: (OwnedSemaphorePermit, Place),
+) {
+    let Tunnel {
+        opened,
+        service,
+        session,
+        handshake_took,
+    } = tunnel;
+    gate.access_log.opened(&session, handshake_took);
+    let control = session.control.clone();
+    let registered = gate.registry.register(worker, session);
+    if gate.is_draining() {
+        // It may have missed the order that all others got.
+        control.close(going_away());
+    }
+    let early = Early {
+        from_client,
+        from_upstream: opened.early,
+    };
+    let negotiated = Negotiated {
+        deflate: opened.deflate.is_some(),
+    };
+    let rules = service.rules.clone();
+    drop(service);
+    let outcome = relay(client, opened.stream, early, rules, negotiated, control).await;
+    gate.access_log.ended(registered.session(), &outcome);
+    drop((registered, opened.lease, held));
+}

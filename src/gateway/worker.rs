@@ -1,0 +1,161 @@
+//! The threads that carry connections: a single-threaded runtime each.
+//!
+//! Nothing of a session ever moves between cores, so buffers and counters need no lock. A new
+//! connection goes to the worker with the fewest before it is registered with any runtime
+//! (`docs/decisions/0001-workers.md`).
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// All workers of the process.
+#[derive(Debug)]
+pub struct Workers {
+    seats: Box<[Seat]>,
+}
+
+/// One worker as seen from the others.
+#[derive(Debug)]
+struct Seat {
+    runtime: Handle,
+    load: Arc<AtomicUsize>,
+}
+
+/// The threads behind [`Workers`]. Stops and joins them when told.
+#[derive(Debug)]
+pub struct Threads {
+    running: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+/// A connection's place on a worker; dropping it makes room.
+#[derive(Debug)]
+pub struct Place {
+    load: Arc<AtomicUsize>,
+    /// Which worker.
+    pub worker: usize,
+}
+
+impl Workers {
+    /// Starts `count` threads, at least one.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread or no epoll instance.
+    pub fn start(count: usize) -> io::Result<(Self, Threads)> {
+        let mut seats = Vec::new();
+        let mut running = Vec::new();
+        for index in 0..count.max(1) {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            seats.push(Seat {
+                runtime: runtime.handle().clone(),
+                load: Arc::default(),
+            });
+            let (stop, stopped) = oneshot::channel();
+            let thread = std::thread::Builder::new()
+                .name(format!("wsgate-{index}"))
+                .spawn(move || {
+                    // The sender's end, by word or by drop, ends the thread and its tasks.
+                    let _ = runtime.block_on(stopped);
+                    runtime.shutdown_background();
+                })?;
+            running.push((stop, thread));
+        }
+        Ok((
+            Self {
+                seats: seats.into(),
+            },
+            Threads { running },
+        ))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Never: there is at least one.
+    pub fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// A place on the worker with the fewest connections.
+    pub fn take_place(&self) -> Place {
+        let loads = self
+            .seats
+            .iter()
+            .map(|seat| seat.load.load(Ordering::Relaxed));
+        let worker = loads
+            .enumerate()
+            .min_by_key(|(_, load)| *load)
+            .map_or(0, |(index, _)| index);
+        let load = self.seats[worker].load.clone();
+        load.fetch_add(1, Ordering::Relaxed);
+        Place { load, worker }
+    }
+
+    /// A worker's runtime; indices wrap.
+    pub fn runtime(&self, worker: usize) -> &Handle {
+        &self.seats[worker % self.seats.len()].runtime
+    }
+
+    /// Runs a task on a worker. A panic in it ends the task alone.
+    pub fn spawn<F>(&self, worker: usize, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // Nobody waits for it: what a task holds (permit, place, registration) tells of its end.
+        drop(self.runtime(worker).spawn(task));
+    }
+}
+
+impl Threads {
+    /// Ends every task that is left, and waits for the threads.
+    pub fn stop(self) {
+        let (stops, threads): (Vec<_>, Vec<_>) = self.running.into_iter().unzip();
+        for stop in stops {
+            let _ = stop.send(());
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_go_to_the_emptiest_worker() {
+        let (workers, threads) = Workers::start(3).unwrap();
+        let mut places: Vec<_> = (0..6).map(|_| workers.take_place()).collect();
+        let order: Vec<_> = places.iter().map(|place| place.worker).collect();
+        assert_eq!(order, [0, 1, 2, 0, 1, 2]);
+
+        places.remove(1);
+        assert_eq!(workers.take_place().worker, 1);
+        drop(places);
+        threads.stop();
+    }
+
+    #[test]
+    fn a_panic_ends_its_task_alone() {
+        let (workers, threads) = Workers::start(1).unwrap();
+        workers.spawn(0, async { panic!("on purpose") });
+        let (done, wait) = std::sync::mpsc::channel();
+        workers.spawn(0, async move { done.send(()).unwrap() });
+        wait.recv().unwrap();
+        threads.stop();
+    }
+}

@@ -1,0 +1,164 @@
+//! What an upstream learns of the client behind the gateway.
+//!
+//! Whatever a client claims of itself in such headers is taken out first, under every name that
+//! servers are known to believe.
+
+use super::Scheme;
+use super::headers::{Reserved, folded, remove_where};
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+/// The client's side of a request, as the gateway knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Address of the client; `None` on a unix socket.
+    pub client: Option<IpAddr>,
+    /// How the client reached the gateway.
+    pub scheme: Scheme,
+    /// `Host` as the client wrote it, with its port.
+    pub host: String,
+    /// What was taken off the front of the path.
+    pub prefix: Option<String>,
+    /// The gateway's name for this request.
+    pub request_id: String,
+}
+
+impl Forwarded {
+    /// Puts the gateway's word in the place of the client's.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        remove_claims(headers);
+        if let Some(client) = self.client {
+            // An IPv6 client that came over an IPv4 socket is an IPv4 client.
+            let client = client.to_canonical().to_string();
+            set(headers, X_FORWARDED_FOR, &client);
+            set(headers, X_REAL_IP, &client);
+        }
+        set(headers, X_FORWARDED_PROTO, self.scheme.as_str());
+        set(headers, X_FORWARDED_HOST, &self.host);
+        set(headers, X_REQUEST_ID, &self.request_id);
+        if let Some(prefix) = &self.prefix {
+            set(headers, X_FORWARDED_PREFIX, prefix);
+        }
+    }
+}
+
+/// Takes out all that a client says of its own address, scheme, host and request id.
+fn remove_claims(headers: &mut HeaderMap) {
+    let is_claim = |name: &str| {
+        folded(name).take(FORWARDED.len()).eq(FORWARDED.bytes()) || CLAIMS.contains(name)
+    };
+    remove_where(headers, is_claim);
+}
+
+/// A value that no header may hold is left out; hosts, prefixes and ids are checked where they
+/// come from.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// All that begin so are claims.
+const FORWARDED: &str = "x-forwarded-";
+
+/// Other claims: the standard one, ours, and those of proxies and networks that upstreams may trust.
+static CLAIMS: LazyLock<Reserved> = LazyLock::new(|| {
+    Reserved::new([
+        "forwarded",
+        "x-forwarded",
+        "forwarded-for",
+        "x-original-forwarded-for",
+        "x-real-ip",
+        "x-request-id",
+        "client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cf-connecting-ipv6",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-original-host",
+        "x-original-url",
+        "x-rewrite-url",
+    ])
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(client: &str) -> Forwarded {
+        Forwarded {
+            client: Some(client.parse().unwrap()),
+            scheme: Scheme::Https,
+            host: "a.example:8443".to_owned(),
+            prefix: Some("/chat".to_owned()),
+            request_id: "r1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_gateway_speaks_for_the_client() {
+        let mut headers = HeaderMap::new();
+        forwarded("2001:db8::1").apply(&mut headers);
+        for (name, value) in [
+            ("x-forwarded-for", "2001:db8::1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.example:8443"),
+            ("x-forwarded-prefix", "/chat"),
+            ("x-real-ip", "2001:db8::1"),
+            ("x-request-id", "r1"),
+        ] {
+            assert_eq!(headers.get(name).unwrap(), value);
+        }
+        assert_eq!(headers.len(), 6);
+    }
+
+    #[test]
+    fn mapped_addresses_are_told_as_what_they_are() {
+        let mut headers = HeaderMap::new();
+        forwarded("::ffff:192.0.2.1").apply(&mut headers);
+        assert_eq!(headers.get("x-forwarded-for").unwrap(), "192.0.2.1");
+    }
+
+    #[test]
+    fn claims_of_the_client_are_taken_out() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x.forwarded.host",
+            "x-forwarded-user",
+            "x-forwarded-prefix",
+            "forwarded",
+            "x-real-ip",
+            "x_real_ip",
+            "x-request-id",
+            "true-client-ip",
+            "client-ip",
+        ] {
+            headers.append(name, HeaderValue::from_static("spoofed"));
+            headers.append(name, HeaderValue::from_static("spoofed"));
+        }
+        headers.insert("x-forward", HeaderValue::from_static("mine"));
+        let forwarded = Forwarded {
+            prefix: None,
+            ..forwarded("192.0.2.1")
+        };
+        forwarded.apply(&mut headers);
+        assert!(headers.values().all(|value| value != "spoofed"));
+        assert!(headers.get("x-forwarded-prefix").is_none());
+        assert_eq!(headers.get("x-forward").unwrap(), "mine");
+        assert_eq!(headers.len(), 6);
+    }
+}

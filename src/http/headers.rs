@@ -1,0 +1,225 @@
+//! Which headers pass from one leg to the other (RFC 9110 §7.6.1).
+
+use super::token::elements;
+use http::HeaderMap;
+use http::header::{
+    self, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST,
+    HeaderName, ORIGIN, SET_COOKIE,
+};
+use std::cmp::Ordering;
+
+/// Takes out what is meant for the next hop alone: a fixed set, and what `Connection` names.
+///
+/// Comes before the gateway sets headers of its own, so that no client can name those away; and a
+/// client cannot name away what an upstream decides by, as a browser never would.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = elements(headers, &CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !END_TO_END.contains(name))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Takes out every `Sec-WebSocket-*`: each leg has a handshake of its own.
+pub fn remove_handshake(headers: &mut HeaderMap) {
+    remove_where(headers, |name| {
+        folded(name).take(HANDSHAKE.len()).eq(HANDSHAKE.bytes())
+    });
+}
+
+/// Header names that the gateway sets and no client may: compared without case, and with `_` and
+/// `.` as `-`, because servers behind fold these (`X_Auth_Identity` becomes the same variable).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reserved {
+    /// Folded and sorted.
+    names: Vec<String>,
+}
+
+impl Reserved {
+    /// Reserves `names`, in any spelling.
+    pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
+        let fold_name = |name: N| name.as_ref().bytes().map(fold).map(char::from).collect();
+        let mut names: Vec<String> = names.into_iter().map(fold_name).collect();
+        names.sort();
+        names.dedup();
+        Self { names }
+    }
+
+    /// Whether `name` is one of them, or an alias.
+    pub fn contains(&self, name: &str) -> bool {
+        let compare = |reserved: &String| -> Ordering { reserved.bytes().cmp(folded(name)) };
+        self.names.binary_search_by(compare).is_ok()
+    }
+
+    /// Takes all of them out of what a client sent.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        if !self.names.is_empty() {
+            remove_where(headers, |name| self.contains(name));
+        }
+    }
+}
+
+/// Removes all lines whose name `is_unwanted`.
+pub(super) fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let unwanted: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_unwanted(name.as_str()))
+        .cloned()
+        .collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+}
+
+/// `name` as servers behind may read it.
+pub(super) fn folded(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(fold)
+}
+
+fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    }
+}
+
+/// Prefix of the headers of a WebSocket handshake.
+const HANDSHAKE: &str = "sec-websocket-";
+
+/// Meant for the next hop whether `Connection` names them or not.
+static HOP_BY_HOP: [HeaderName; 13] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-authentication-info"),
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    // Would send the client past the gateway.
+    header::ALT_SVC,
+    HeaderName::from_static("alt-used"),
+];
+
+/// Never meant for the next hop alone (RFC 9110 §7.6.1 forbids to name such); taking them out would
+/// change what the request says.
+static END_TO_END: [HeaderName; 8] = [
+    HOST,
+    ORIGIN,
+    COOKIE,
+    SET_COOKIE,
+    AUTHORIZATION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    CACHE_CONTROL,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn hop_by_hop_headers_stay_behind() {
+        let mut found = headers(&[
+            ("connection", "Upgrade, X-Hop"),
+            ("connection", "x-other,, b d"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("alt-svc", "h3=\":443\""),
+            ("x-hop", "1"),
+            ("x-hop", "2"),
+            ("x-other", "1"),
+            ("x-end", "1"),
+            ("content-length", "0"),
+        ]);
+        remove_hop_by_hop(&mut found);
+        assert_eq!(names(&found), ["content-length", "x-end"]);
+    }
+
+    #[test]
+    fn connection_cannot_name_away_what_an_upstream_decides_by() {
+        let mut found = headers(&[
+            (
+                "connection",
+                "Upgrade, Host, Origin, cookie, Authorization, x-mine",
+            ),
+            ("host", "a.example"),
+            ("origin", "https://evil.example"),
+            ("cookie", "a=b"),
+            ("authorization", "Basic eDp5"),
+            ("x-mine", "1"),
+        ]);
+        remove_hop_by_hop(&mut found);
+        assert_eq!(names(&found), ["authorization", "cookie", "host", "origin"]);
+    }
+
+    #[test]
+    fn each_leg_has_its_own_handshake() {
+        let mut found = headers(&[
+            ("sec-websocket-key", "x"),
+            ("sec-websocket-extensions", "x"),
+            ("sec-websocket-anything", "x"),
+            ("sec_websocket_accept", "x"),
+            ("sec-websocket", "x"),
+            ("sec-fetch-site", "same-origin"),
+        ]);
+        remove_handshake(&mut found);
+        assert_eq!(names(&found), ["sec-fetch-site", "sec-websocket"]);
+    }
+
+    #[test]
+    fn reserved_names_are_stripped_in_every_spelling() {
+        let reserved = Reserved::new(["X-Auth-Identity", "x.org"]);
+        for (name, expected) in [
+            ("x-auth-identity", true),
+            ("x_auth_identity", true),
+            ("x.auth.identity", true),
+            ("x-auth_identity", true),
+            ("x_org", true),
+            ("x-org", true),
+            ("x-authidentity", false),
+            ("x-auth-identity-2", false),
+            ("x-auth", false),
+            ("cookie", false),
+        ] {
+            let mut found = headers(&[(name, "1"), (name, "2")]);
+            reserved.strip(&mut found);
+            assert_eq!(found.is_empty(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_reserved_strips_nothing() {
+        let mut found = headers(&[("x-auth-identity", "1")]);
+        Reserved::new([""; 0]).strip(&mut found);
+        assert_eq!(found.len(), 1);
+    }
+}

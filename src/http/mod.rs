@@ -1,0 +1,40 @@
+//! HTTP as far as a WebSocket handshake needs it: what a client asks, what an upstream may answer,
+//! which headers pass, what a refused client reads.
+//!
+//! Pure: no socket, clock or task, and no knowledge of routes or settings. Rules are those of
+//! RFC 9110 and 9112 (HTTP/1.1), RFC 6454 (Origin), RFC 6455 (handshake), RFC 7692 (compression).
+
+mod authority;
+mod deflate;
+mod extension;
+mod forwarded;
+mod framing;
+mod handshake;
+mod head;
+mod headers;
+mod key;
+mod negotiation;
+mod origin;
+mod path;
+mod reply;
+mod request_id;
+mod target;
+mod token;
+
+pub use authority::{Authority, AuthorityError};
+pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
+pub use forwarded::Forwarded;
+pub use framing::{Body, Head};
+pub use handshake::{Ask, Handshake, HandshakeError, SubprotocolsError};
+pub use head::{HeadError, HeadScan, MAX_HEADERS, check_head};
+pub use headers::{Reserved, remove_handshake, remove_hop_by_hop};
+pub use key::{accept_key, fresh_key};
+pub use negotiation::{
+    Agreed, Asked, NegotiationError, check_answer, check_extensions, check_subprotocol,
+    offer_for_upstream,
+};
+pub use origin::{Origin, OriginError, Scheme};
+pub use path::PathError;
+pub use reply::{refusal, to_bytes};
+pub use request_id::request_id;
+pub use target::{Target, TargetError};

@@ -1,0 +1,158 @@
+//! Start, drain, end.
+
+mod drain;
+mod signal;
+
+pub use drain::Drained;
+pub use signal::run;
+
+use crate::config::{self, BindAddress, Settings, Workers as WorkerCount};
+use crate::gateway::{AssembleError, Gate, Site, Threads, Workers, accept};
+use crate::net::{self, Address, BindError, Listening};
+use crate::telemetry::AccessLog;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+/// A running gateway: listeners, workers, sessions. Dropping it ends everything at once.
+#[derive(Debug)]
+pub struct Gateway {
+    gate: Arc<Gate>,
+    threads: Option<Threads>,
+    addresses: BTreeMap<String, String>,
+    /// Accept loops; aborting them closes the listening sockets.
+    accepting: JoinSet<()>,
+    /// Followed files and names.
+    background: JoinSet<()>,
+    drain_timeout: Duration,
+}
+
+/// Why a gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A certificate, key or password file is not usable.
+    #[error("the configuration names something that is not usable")]
+    Assemble(#[from] Box<AssembleError>),
+    /// An address could not be bound.
+    #[error("listener `{listener}`")]
+    Bind {
+        /// Its name.
+        listener: String,
+        /// What is wrong.
+        #[source]
+        cause: BindError,
+    },
+    /// The system did not tell where a listener is.
+    #[error("the address of a listener")]
+    Address(#[source] io::Error),
+    /// No thread or no epoll instance.
+    #[error("the workers could not be started")]
+    Workers(#[source] io::Error),
+}
+
+impl Gateway {
+    /// Assembles the site, binds every listener, starts the workers, accepts. Returns once
+    /// connections are taken.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        make_room_for(settings.server.max_connections);
+        let site = Arc::new(Site::assemble(settings).map_err(Box::new)?);
+        let bound = bind(settings)?;
+        let count = match settings.server.workers {
+            WorkerCount::Auto => net::usable_cores(),
+            WorkerCount::Fixed(count) => count,
+        };
+        let (workers, threads) = Workers::start(count).map_err(StartError::Workers)?;
+        let gate = Arc::new(Gate::new(
+            site.clone(),
+            workers,
+            settings.server.max_connections,
+            AccessLog::new(settings.log.access),
+        ));
+        let mut background = JoinSet::new();
+        for work in site.background() {
+            background.spawn_on(work, gate.workers().runtime(0));
+        }
+        let mut accepting = JoinSet::new();
+        let mut addresses = BTreeMap::new();
+        for (index, (name, listening)) in bound.into_iter().enumerate() {
+            let address = listening
+                .local_addr()
+                .map_err(StartError::Address)?
+                .to_string();
+            info!(listener = name, address, "listening");
+            addresses.insert(name, address);
+            // Accept loops are spread over the workers; with one worker nothing crosses threads.
+            let worker = gate.workers().runtime(index);
+            accepting.spawn_on(accept(gate.clone(), listening, index), worker);
+        }
+        let drain_timeout = settings.server.drain_timeout;
+        Ok(Self {
+            gate,
+            threads: Some(threads),
+            addresses,
+            accepting,
+            background,
+            drain_timeout,
+        })
+    }
+
+    /// The bound address of each listener by its name: with the port that the system chose where
+    /// port 0 was asked for.
+    pub fn addresses(&self) -> &BTreeMap<String, String> {
+        &self.addresses
+    }
+
+    /// How many sessions are live.
+    pub fn sessions(&self) -> usize {
+        self.gate.registry().len()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.accepting.abort_all();
+        self.background.abort_all();
+        if let Some(threads) = self.threads.take() {
+            threads.stop();
+        }
+    }
+}
+
+fn bind(settings: &Settings) -> Result<Vec<(String, Listening)>, StartError> {
+    let bind = |listener: &config::Listener| {
+        let address = match &listener.address {
+            BindAddress::Tcp(address) => Address::Tcp(*address),
+            BindAddress::Unix(path) => Address::Unix(path.clone()),
+        };
+        match Listening::bind(&address) {
+            Ok(listening) => Ok((listener.name.clone(), listening)),
+            Err(cause) => Err(StartError::Bind {
+                listener: listener.name.clone(),
+                cause,
+            }),
+        }
+    };
+    settings.listeners.iter().map(bind).collect()
+}
+
+/// A session takes two open files.
+fn make_room_for(max_connections: usize) {
+    let wanted = max_connections as u64 * 2;
+    match net::raise_open_files() {
+        Ok(files) if files.soft < wanted => warn!(
+            limit = files.soft,
+            wanted,
+            "the limit of open files holds {} sessions, server.max_connections is {max_connections}: \
+             raise it (ulimit -n, LimitNOFILE=) or lower max_connections",
+            files.soft / 2
+        ),
+        Ok(_) => {}
+        Err(cause) => warn!(%cause, "the limit of open files could not be raised"),
+    }
+}

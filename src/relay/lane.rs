@@ -1,0 +1,181 @@
+//! One direction at work: reads from one leg, has the bytes judged, writes them to the other, and says
+//! between its frames what the gateway itself has to say there.
+
+use super::buffer::{self, Buffers};
+use super::deadlines::Tick;
+use super::direction::{Direction, Judge, Then};
+use super::leg::{Inlet, Leg};
+use super::outlet::Condition;
+use super::wire::Wire;
+use super::{Loss, Rules};
+use crate::frame::Violation;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
+
+/// A direction with all it needs, borrowed for one poll.
+pub(super) struct Lane<'a, S> {
+    pub(super) from: &'a mut Leg<S>,
+    pub(super) to: &'a mut Leg<S>,
+    pub(super) direction: &'a mut Direction,
+    pub(super) rules: &'a Rules,
+    pub(super) now: Tick,
+    /// Set when the deadlines of the session may have come nearer.
+    pub(super) restless: &'a mut bool,
+}
+
+/// Something that the leg which is read did, and that concerns the whole session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// It sent a Close.
+    Closed,
+    /// It broke a rule.
+    Violated(Violation),
+    /// Its connection ended, with or without a Close before.
+    Lost(Loss),
+}
+
+impl<S: Wire> Lane<'_, S> {
+    /// Writes what waits for the leg, and what the gateway has to say to it.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) {
+        let before = self.to.outlet.condition();
+        let _ = self.to.poll_clear(cx, self.now);
+        if self.to.wants_word() {
+            self.speak(cx);
+            let _ = self.to.poll_clear(cx, self.now);
+        }
+        self.compare(before);
+    }
+
+    /// Whether to read: what is to go on must find the other leg's outlet clear (a slow reader slows
+    /// its own writer), and what only has to be heard out need not.
+    pub(super) const fn may_read(&self) -> bool {
+        match self.from.inlet {
+            Inlet::Finished => false,
+            Inlet::Deaf => true,
+            Inlet::Open => self.to.outlet.is_clear() || !self.to.takes_frames(),
+        }
+    }
+
+    /// Reads once and passes on what came.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        buffer::with(|Buffers { input, scratch }| {
+            let carried = self.from.carry.place(input);
+            let mut room = ReadBuf::new(&mut input[carried..self.to.outlet.read_size()]);
+            let result = Pin::new(&mut self.from.stream).poll_read(cx, &mut room);
+            let read = room.filled().len();
+            match ready!(result) {
+                Ok(()) if read > 0 => {
+                    self.from.pulse.heard(self.now);
+                    Poll::Ready(self.receive(cx, &input[..carried + read], scratch))
+                }
+                result => Poll::Ready(Some(Event::Lost(loss(result)))),
+            }
+        })
+    }
+
+    /// Takes bytes that the leg sent: what was carried over and what came now.
+    pub(super) fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        scratch: &mut [u8],
+    ) -> Option<Event> {
+        if self.from.inlet != Inlet::Open {
+            return None;
+        }
+        let before = self.to.outlet.condition();
+        let passed = self.pass(cx, bytes, scratch);
+        self.compare(before);
+        match passed {
+            Ok(rest) => {
+                self.from.carry.keep(rest);
+                None
+            }
+            Err(event) => {
+                self.from.carry.keep(&[]);
+                Some(event)
+            }
+        }
+    }
+
+    /// Sends on what may go on; returns the bytes that must be seen again.
+    fn pass<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &'b [u8],
+        scratch: &mut [u8],
+    ) -> Result<&'b [u8], Event> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let before = self.direction.totals;
+            let mut judge = Judge {
+                limit: self.rules.max_message_size,
+                check_text: self.rules.validate_utf8,
+                token: self.from.pulse.token(),
+                stop_at_boundary: self.to.wants_word(),
+                scratch,
+            };
+            let step = self.direction.scan(rest, &mut judge);
+            let (forward, behind) = rest.split_at(step.forward);
+            if self.to.takes_frames() {
+                self.to.send(cx, forward, self.now);
+            } else {
+                self.direction.totals = before;
+            }
+            rest = match step.then {
+                Then::More => return Ok(behind),
+                Then::Boundary => behind,
+                Then::OurPong(len) => &behind[len..],
+                Then::Close { len, code } => {
+                    self.close(cx, &behind[..len], code);
+                    return Err(Event::Closed);
+                }
+                Then::Violation(violation) => return Err(Event::Violated(violation)),
+            };
+            self.speak(cx);
+        }
+        Ok(rest)
+    }
+
+    /// A Close goes on as it is, unless the other leg is told something else.
+    fn close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16) {
+        self.from.closes.close_received = Some(code);
+        if self.to.takes_close() {
+            self.to.send(cx, frame, self.now);
+            self.to.closes.close_sent = Some(code);
+        }
+    }
+
+    /// A leg that begins or ceases to be slow, or breaks, moves deadlines.
+    fn compare(&mut self, before: Condition) {
+        *self.restless |= self.to.outlet.condition() != before;
+    }
+
+    /// Says at a frame boundary what the gateway has to say. A leg that is inside a frame which will never
+    /// end cannot be told.
+    fn speak(&mut self, cx: &mut Context<'_>) {
+        if !self.to.takes_frames() {
+            return;
+        }
+        if !self.direction.at_boundary() {
+            if self.to.wants_farewell() && self.from.inlet != Inlet::Open {
+                self.to.cut();
+            }
+        } else if self.to.wants_farewell() {
+            self.to.say_farewell(cx, self.now);
+        } else if self.to.pulse.wants_ping() {
+            self.to.say_ping(cx, self.now);
+            *self.restless = true;
+        }
+    }
+}
+
+/// A TLS peer that leaves without its goodbye has left all the same.
+fn loss(result: io::Result<()>) -> Loss {
+    match result.map_err(|error| error.kind()) {
+        Ok(()) | Err(io::ErrorKind::UnexpectedEof) => Loss::Eof,
+        Err(kind) => Loss::Error(kind),
+    }
+}

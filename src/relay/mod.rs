@@ -1,0 +1,74 @@
+//! Carrying frames between the two legs of a session, until one of them, the rules or an order ends it.
+//!
+//! Payload passes on unchanged, chunk by chunk, never a whole frame in memory; client frames keep their
+//! mask. An idle session owns no buffer. The files, from the inside out:
+//! - `direction` judges the bytes of one direction and knows no socket;
+//! - `outlet`, `leg`, `heartbeat` are the state of one connection: what waits to be written, what it
+//!   was told and has said, whether it lives;
+//! - `lane` moves bytes from one leg to the other and says the gateway's own frames between them;
+//! - `session` polls both lanes, `timing` looks at the clock, `closing` decides how a session ends;
+//! - `wire` is what a stream must be; `deadlines` and `buffer` are what the sessions of a thread share.
+
+mod buffer;
+mod closing;
+mod control;
+mod deadlines;
+mod direction;
+mod heartbeat;
+mod lane;
+mod leg;
+mod outcome;
+mod outlet;
+mod rules;
+mod session;
+mod timing;
+mod wire;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::{CloseOrder, Control};
+pub use outcome::{End, GatewayEnd, LegOutcome, Loss, Outcome, Side, Totals};
+pub use rules::Rules;
+pub use wire::Wire;
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// What the two handshakes settled for both directions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Negotiated {
+    /// permessage-deflate is in force between the two ends: RSV1 marks compressed messages, whose
+    /// text is not checked and whose size counts as it is on the wire.
+    pub deflate: bool,
+}
+
+/// Bytes that were read together with the handshakes and belong to the frames.
+#[derive(Debug, Clone, Default)]
+pub struct Early {
+    /// Behind the client's request.
+    pub from_client: Bytes,
+    /// Behind the upstream's answer.
+    pub from_upstream: Bytes,
+}
+
+/// Carries frames between `client` and `upstream` until the session is over, then drops both, the client first.
+///
+/// Must be called within a tokio runtime: the first session of a thread starts the task that keeps the
+/// deadlines of all. Dropping the future ends both connections without a word.
+pub fn relay<S>(
+    client: S,
+    upstream: S,
+    early: Early,
+    rules: Arc<Rules>,
+    negotiated: Negotiated,
+    control: Arc<Control>,
+) -> impl Future<Output = Outcome> + Send
+where
+    S: Wire + Send,
+{
+    session::Session::new(client, upstream, early, rules, negotiated, control)
+}

@@ -1,0 +1,219 @@
+//! The future that carries a session: polls both lanes, obeys orders, looks at the clock when it must.
+//!
+//! A message costs a read, a scan and a write: no allocation, clock, lock, log or shared counter.
+
+use super::closing::Ending;
+use super::deadlines::{Moment, Tick, Timer};
+use super::direction::Direction;
+use super::heartbeat::random;
+use super::lane::Lane;
+use super::leg::Leg;
+use super::wire::Wire;
+use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
+use crate::frame::Sender;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A session under way. The client's stream stands first and is dropped first.
+pub(super) struct Session<S> {
+    pub(super) client: Leg<S>,
+    pub(super) upstream: Leg<S>,
+    pub(super) to_upstream: Direction,
+    pub(super) to_client: Direction,
+    pub(super) rules: Arc<Rules>,
+    pub(super) timer: Timer,
+    /// Present from the moment at which the end is certain.
+    pub(super) ending: Option<Box<Ending>>,
+    control: Arc<Control>,
+    early: Option<Box<Early>>,
+    waker: Option<Waker>,
+    pub(super) began: Moment,
+    /// When the last data frame passed, either way.
+    pub(super) last_data: Tick,
+    /// Spreads the deadlines of sessions that began together.
+    pub(super) jitter: u8,
+    /// The deadlines may have come nearer.
+    pub(super) restless: bool,
+    /// The session has turned towards its end, or has something to say: both lanes must be seen to again.
+    pub(super) turned: bool,
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    ToUpstream,
+    ToClient,
+}
+
+impl Way {
+    const fn source(self) -> Side {
+        match self {
+            Self::ToUpstream => Side::Client,
+            Self::ToClient => Side::Upstream,
+        }
+    }
+}
+
+impl<S> Session<S> {
+    pub(super) fn new(
+        client: S,
+        upstream: S,
+        early: Early,
+        rules: Arc<Rules>,
+        negotiated: Negotiated,
+        control: Arc<Control>,
+    ) -> Self {
+        let timer = Timer::new();
+        let now = timer.now();
+        let [jitter] = random();
+        let is_early = !(early.from_client.is_empty() && early.from_upstream.is_empty());
+        Self {
+            client: Leg::new(client, false, now),
+            upstream: Leg::new(upstream, true, now),
+            to_upstream: Direction::new(Sender::Client, negotiated.deflate),
+            to_client: Direction::new(Sender::Server, negotiated.deflate),
+            rules,
+            ending: None,
+            control,
+            early: is_early.then(|| Box::new(early)),
+            waker: None,
+            began: timer.moment(),
+            last_data: now,
+            timer,
+            jitter,
+            restless: true,
+            turned: false,
+        }
+    }
+
+    /// The direction `way` with its two legs.
+    pub(super) fn lane(&mut self, way: Way) -> Lane<'_, S> {
+        let (from, to, direction) = match way {
+            Way::ToUpstream => (&mut self.client, &mut self.upstream, &mut self.to_upstream),
+            Way::ToClient => (&mut self.upstream, &mut self.client, &mut self.to_client),
+        };
+        let now = self.timer.now();
+        Lane {
+            from,
+            to,
+            direction,
+            rules: &self.rules,
+            now,
+            restless: &mut self.restless,
+        }
+    }
+
+    /// Sees to it that deadlines and orders wake the task that polls.
+    fn be_woken_by(&mut self, waker: &Waker) {
+        if self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            return;
+        }
+        self.timer.watch(waker);
+        self.control.watch(waker);
+        self.waker = Some(waker.clone());
+    }
+
+    /// What became of the session, once nothing is left to be done.
+    fn outcome(&self) -> Option<Outcome> {
+        let ending = self.ending.as_ref().filter(|ending| self.is_over(ending))?;
+        Some(Outcome {
+            ended_by: ending.by,
+            end: ending.end,
+            client: self.client.closes,
+            upstream: self.upstream.closes,
+            to_upstream: self.to_upstream.totals,
+            to_client: self.to_client.totals,
+            duration: self.began.until(self.timer.moment()),
+        })
+    }
+}
+
+impl<S: Wire> Session<S> {
+    fn receive_early(&mut self, cx: &mut Context<'_>) {
+        let Some(early) = self.early.take() else {
+            return;
+        };
+        for (way, bytes) in [
+            (Way::ToUpstream, early.from_client),
+            (Way::ToClient, early.from_upstream),
+        ] {
+            let mut lane = self.lane(way);
+            let event = buffer::with(|buffers| lane.receive(cx, &bytes, &mut buffers.scratch));
+            if let Some(event) = event {
+                self.meet(way.source(), event);
+            }
+        }
+    }
+
+    /// Moves bytes one way until there is nothing to read or no room to write.
+    fn pump(&mut self, cx: &mut Context<'_>, way: Way) {
+        for _ in 0..READS_PER_POLL {
+            let mut lane = self.lane(way);
+            lane.write(cx);
+            if !lane.may_read() {
+                return;
+            }
+            let Poll::Ready(event) = lane.read(cx) else {
+                return;
+            };
+            if lane.direction.take_saw_data() {
+                self.last_data = self.timer.now();
+            }
+            if let Some(event) = event {
+                self.meet(way.source(), event);
+            }
+        }
+        // Others have their turn before the rest.
+        cx.waker().wake_by_ref();
+    }
+
+    /// Everything that can be done now.
+    fn work(&mut self, cx: &mut Context<'_>) {
+        loop {
+            self.turned = false;
+            self.pump(cx, Way::ToUpstream);
+            self.pump(cx, Way::ToClient);
+            let now = self.timer.now();
+            if self.restless || self.timer.is_due(now) {
+                self.keep_time(now);
+            }
+            if !self.turned {
+                return;
+            }
+        }
+    }
+}
+
+impl<S: Wire> Future for Session<S> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let session = self.get_mut();
+        session.be_woken_by(cx.waker());
+        if let Some(order) = session.control.take() {
+            session.obey(&order);
+        }
+        session.receive_early(cx);
+        session.work(cx);
+        let Some(outcome) = session.outcome() else {
+            return Poll::Pending;
+        };
+        session.client.say_goodbye(cx);
+        session.upstream.say_goodbye(cx);
+        Poll::Ready(outcome)
+    }
+}
+
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        self.control.forget_waker();
+    }
+}
+
+/// How often one direction is read before the rest of the thread has its turn.
+const READS_PER_POLL: usize = 16;

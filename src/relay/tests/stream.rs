@@ -1,0 +1,166 @@
+//! An in-memory connection that can fail as sockets do, and move bytes in pieces as odd as a seed wants.
+
+use crate::relay::Wire;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+
+/// The gateway's end of a connection.
+pub(super) struct TestStream {
+    inner: DuplexStream,
+    fault: Fault,
+    chop: Option<Random>,
+}
+
+/// Breaks a connection from outside.
+#[derive(Clone, Default)]
+pub(super) struct Fault(Arc<Mutex<FaultState>>);
+
+#[derive(Default)]
+struct FaultState {
+    is_reset: bool,
+    is_deaf: bool,
+    waker: Option<Waker>,
+}
+
+impl Fault {
+    /// Reads and writes fail from now on.
+    pub(super) fn reset(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.is_reset = true;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Writes fail from now on, and reads find nothing.
+    pub(super) fn break_writes(&self) {
+        self.0.lock().unwrap().is_deaf = true;
+    }
+
+    fn check_write(&self) -> io::Result<()> {
+        let is_deaf = self.0.lock().unwrap().is_deaf;
+        if is_deaf {
+            Err(io::ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.waker = Some(cx.waker().clone());
+        if state.is_reset {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl TestStream {
+    /// The peer's end, the gateway's end and the way to break it.
+    pub(super) fn pair(room: usize) -> (DuplexStream, Self, Fault) {
+        let (peer, inner) = duplex(room);
+        let fault = Fault::default();
+        (
+            peer,
+            Self {
+                inner,
+                fault: fault.clone(),
+                chop: None,
+            },
+            fault,
+        )
+    }
+
+    /// Reads and writes few bytes at a time, and now and then none.
+    pub(super) fn chopped(self, seed: u64) -> Self {
+        Self {
+            chop: Some(Random(seed)),
+            ..self
+        }
+    }
+
+    /// How much may move now; `None`: nothing, try again.
+    fn portion(&mut self, cx: &Context<'_>, most: usize) -> Option<usize> {
+        let Some(random) = &mut self.chop else {
+            return Some(most);
+        };
+        match random.below(8) {
+            0 => {
+                cx.waker().wake_by_ref();
+                None
+            }
+            1..=3 => Some(most.min(1 + random.below(5))),
+            _ => Some(most.min(1 + random.below(300))),
+        }
+    }
+}
+
+impl AsyncRead for TestStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.fault.check(cx)?;
+        let Some(portion) = self.portion(cx, buf.remaining()) else {
+            return Poll::Pending;
+        };
+        let mut part = buf.take(portion);
+        let polled = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+        let read = part.filled().len();
+        buf.advance(read);
+        polled
+    }
+}
+
+impl AsyncWrite for TestStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.fault.check(cx)?;
+        self.fault.check_write()?;
+        let Some(portion) = self.portion(cx, bytes.len()) else {
+            return Poll::Pending;
+        };
+        Pin::new(&mut self.inner).poll_write(cx, &bytes[..portion])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl Wire for TestStream {
+    fn owes_goodbye(&self) -> bool {
+        true
+    }
+}
+
+/// A small generator of numbers that a seed replays exactly.
+#[derive(Clone)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}

@@ -1,0 +1,139 @@
+//! One line when a session opens, one when it ends, one for each refusal.
+//!
+//! Values that peers choose are recorded as strings, which the text format quotes and escapes and
+//! JSON encodes: no control character reaches a terminal. Query strings and credentials are not
+//! here to begin with.
+
+use crate::relay::Outcome;
+use crate::session::Session;
+use std::net::IpAddr;
+use std::time::Duration;
+use tracing::info;
+
+/// The access log of the process, on or off.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessLog {
+    on: bool,
+}
+
+/// A request that was not turned into a session.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    /// As told to the client.
+    pub request_id: &'a str,
+    /// The name of the listener.
+    pub listener: &'a str,
+    /// The client's address; `None` on a unix socket.
+    pub client: Option<IpAddr>,
+    /// As far as it was understood.
+    pub host: Option<&'a str>,
+    /// Without the query, as far as it was understood.
+    pub path: Option<&'a str>,
+    /// The route's name, once one was found.
+    pub route: Option<&'a str>,
+    /// The HTTP status that the client was given.
+    pub status: u16,
+    /// One word for why.
+    pub reason: &'static str,
+    /// More words for the operator.
+    pub detail: &'a str,
+    /// From the request's head to the answer.
+    pub took: Duration,
+}
+
+impl AccessLog {
+    /// `[log] access`
+    pub fn new(on: bool) -> Self {
+        Self { on }
+    }
+
+    /// A client was answered 101, `took` after its request.
+    pub fn opened(self, session: &Session, took: Duration) {
+        if !self.on {
+            return;
+        }
+        info!(
+            target: "wsgate::access",
+            request_id = session.request_id,
+            listener = &*session.listener,
+            client = session.client.map(tracing::field::display),
+            host = session.host,
+            path = session.path,
+            route = &*session.route,
+            upstream = &*session.upstream,
+            endpoint = session.endpoint,
+            identity = session.identity,
+            subprotocol = session.subprotocol,
+            handshake_ms = millis(took),
+            "session opened"
+        );
+    }
+
+    /// A session is over.
+    pub fn ended(self, session: &Session, outcome: &Outcome) {
+        if !self.on {
+            return;
+        }
+        let Outcome {
+            client,
+            upstream,
+            to_upstream,
+            to_client,
+            ..
+        } = outcome;
+        info!(
+            target: "wsgate::access",
+            request_id = session.request_id,
+            listener = &*session.listener,
+            client = session.client.map(tracing::field::display),
+            host = session.host,
+            path = session.path,
+            route = &*session.route,
+            upstream = &*session.upstream,
+            endpoint = session.endpoint,
+            identity = session.identity,
+            ended_by = outcome.ended_by.label(),
+            reason = outcome.end.label(),
+            client_close_received = client.close_received,
+            client_close_sent = client.close_sent,
+            client_cut_mid_frame = client.cut_mid_frame,
+            upstream_close_received = upstream.close_received,
+            upstream_close_sent = upstream.close_sent,
+            upstream_cut_mid_frame = upstream.cut_mid_frame,
+            to_upstream_frames = to_upstream.frames,
+            to_upstream_messages = to_upstream.messages,
+            to_upstream_bytes = to_upstream.bytes,
+            to_client_frames = to_client.frames,
+            to_client_messages = to_client.messages,
+            to_client_bytes = to_client.bytes,
+            duration_ms = millis(outcome.duration),
+            "session ended"
+        );
+    }
+
+    /// A request got an error, or another answer than a session.
+    pub fn refused(self, refused: &Refused<'_>) {
+        if !self.on {
+            return;
+        }
+        info!(
+            target: "wsgate::access",
+            request_id = refused.request_id,
+            listener = refused.listener,
+            client = refused.client.map(tracing::field::display),
+            host = refused.host,
+            path = refused.path,
+            route = refused.route,
+            status = refused.status,
+            reason = refused.reason,
+            detail = refused.detail,
+            took_ms = millis(refused.took),
+            "refused"
+        );
+    }
+}
+
+/// Milliseconds with a fraction: durations span from microseconds to days.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,6 @@
+//! Facts into logs. Lower layers return what happened; here it gets its words.
+
+pub mod access_log;
+pub mod logs;
+
+pub use access_log::AccessLog;

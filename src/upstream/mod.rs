@@ -1,0 +1,31 @@
+//! From "this handshake belongs to that upstream" to a stream on which the upstream has agreed to
+//! speak WebSocket.
+//!
+//! A [`Pool`] knows the endpoints of one upstream, picks one, dials it, asks for the upgrade by
+//! hand (RFC 6455 §4.1) and checks the answer. Until that answer is good nothing of the client's
+//! goes to the upstream but the handshake itself, and other endpoints may be tried. What a failure
+//! means for the client is decided in `gateway/failure.rs`.
+
+mod answer;
+mod ask;
+mod balance;
+mod body;
+pub mod builtin;
+mod dial;
+mod endpoint;
+mod entry;
+mod error;
+mod open;
+mod pool;
+mod resolve;
+mod retry;
+mod roster;
+
+pub use ask::Ask;
+pub use endpoint::Lease;
+pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side, Stage};
+pub use open::Opened;
+pub use pool::Pool;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The gateway under test, in this process, from a configuration text.
+
+use super::{Answer, Authority, Handshake, Leg, until, within};
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+use wsgate::lifecycle;
+
+/// The listener that most tests need, before whatever they add.
+pub const LISTENER: &str = "[[listeners]]\nname = \"main\"\naddress = \"127.0.0.1:0\"\n";
+
+/// A running gateway; ends with the test.
+pub struct Gateway {
+    inner: lifecycle::Gateway,
+    /// What the configuration names lies here.
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// One listener, one open route to `url` for every host and path.
+    pub fn before(url: impl AsRef<str>) -> Self {
+        Self::route(url, "")
+    }
+
+    /// The same with more keys of the route, its tables last.
+    pub fn route(url: impl AsRef<str>, keys: &str) -> Self {
+        Self::start(&format!(
+            "{LISTENER}[[routes]]\nupstream = \"{}\"\n{keys}\n",
+            url.as_ref()
+        ))
+    }
+
+    /// From a whole configuration.
+    pub fn start(toml: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), toml)
+    }
+
+    /// From a whole configuration that names files in `folder`.
+    pub fn start_in(folder: TempDir, toml: &str) -> Self {
+        let path = folder.path().join("wsgate.toml");
+        let settings = match wsgate::config::parse(toml, &path) {
+            Ok(settings) => settings,
+            Err(problems) => panic!("{}", problems.render(false)),
+        };
+        let inner = lifecycle::Gateway::start(&settings).unwrap();
+        Self {
+            inner,
+            _folder: folder,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self._folder.path()
+    }
+
+    /// `127.0.0.1:PORT` of the listener `main`.
+    pub fn address(&self) -> &str {
+        self.address_of("main")
+    }
+
+    pub fn address_of(&self, listener: &str) -> &str {
+        &self.inner.addresses()[listener]
+    }
+
+    /// A bare connection.
+    pub async fn connect(&self) -> Leg {
+        self.connect_to("main").await
+    }
+
+    pub async fn connect_to(&self, listener: &str) -> Leg {
+        let stream = TcpStream::connect(self.address_of(listener));
+        Leg::plain(within("connecting", stream).await.unwrap())
+    }
+
+    /// A bare connection whose socket holds little, so that backpressure shows soon.
+    pub async fn connect_narrow(&self) -> Leg {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(self.address().parse().unwrap());
+        Leg::plain(within("connecting", stream).await.unwrap())
+    }
+
+    /// A connection over TLS that asks for `name` and trusts `authority`.
+    pub async fn connect_tls(&self, authority: &Authority, name: &str) -> Leg {
+        let stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Leg::tls(
+            within("TLS", authority.connect(stream, name))
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// Asks over a connection of its own.
+    pub async fn ask(&self, handshake: &Handshake) -> (Leg, Answer) {
+        let mut client = self.connect().await;
+        client.send(handshake.bytes(self.address())).await;
+        let answer = client.answer().await;
+        (client, answer)
+    }
+
+    /// The answer alone, for refusals.
+    pub async fn status(&self, handshake: &Handshake) -> u16 {
+        self.ask(handshake).await.1.status
+    }
+
+    /// A session; the upstream must serve by itself.
+    pub async fn open(&self) -> Leg {
+        let (client, answer) = self.ask(&Handshake::new("/")).await;
+        assert_eq!(answer.status, 101, "{answer:?}");
+        client
+    }
+
+    /// Waits until so many sessions are live.
+    pub async fn has_sessions(&self, count: usize) {
+        until(&format!("{count} sessions"), || {
+            self.inner.sessions() == count
+        })
+        .await;
+    }
+
+    /// Drains it to the end.
+    pub async fn drain(self) -> lifecycle::Drained {
+        within("the drain", self.inner.drain()).await
+    }
+}

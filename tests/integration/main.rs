@@ -1,0 +1,33 @@
+//! The gateway as its peers see it: real sockets, raw bytes, one file per capability.
+//!
+//! A test starts a gateway from a configuration text, plays the peers it needs, and says what each
+//! of them must see. `harness/` has the parts.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(unreachable_pub, reason = "the harness is one crate with its tests")]
+
+mod harness;
+
+mod api_key;
+mod backpressure;
+mod basic_auth;
+mod control_frames;
+mod drain;
+mod extensions;
+mod half_close;
+mod handshake;
+mod headers;
+mod heads;
+mod logs;
+mod origin;
+mod peers;
+mod program;
+mod relay;
+mod resets;
+mod routing;
+mod smuggling;
+mod subprotocols;
+mod timeouts;
+mod tls;
+mod upstream_faults;
+mod violations;

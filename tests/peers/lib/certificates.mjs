@@ -1,0 +1,43 @@
+// A certificate authority and server certificates made by openssl for one run.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { folder } from './gateway.mjs';
+
+function openssl(dir, ...args) {
+  execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+
+export class Authority {
+  constructor() {
+    this.dir = folder();
+    openssl(this.dir, 'req', '-x509', ...KEY, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=wsgate test CA');
+    this.ca = fs.readFileSync(this.file('ca.pem'), 'utf8');
+  }
+
+  file(name) {
+    return path.join(this.dir, name);
+  }
+
+  /** A certificate for `names` (IP addresses included): `{ cert, key }` as files. */
+  issue(label, names) {
+    const alternatives = names.map(name => `${/^[\d.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`).join(',');
+    fs.writeFileSync(this.file(`${label}.ext`), `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth\n`);
+    openssl(this.dir, 'req', ...KEY, '-keyout', `${label}.key`, '-out', `${label}.csr`, '-subj', `/CN=${names[0]}`);
+    openssl(this.dir, 'x509', '-req', '-in', `${label}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
+      '-days', '2', '-extfile', `${label}.ext`, '-out', `${label}.pem`);
+    return { cert: this.file(`${label}.pem`), key: this.file(`${label}.key`) };
+  }
+
+  remove() {
+    fs.rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** The contents of `{ cert, key }` files, as Node's servers want them. */
+export function contents({ cert, key }) {
+  return { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };
+}
