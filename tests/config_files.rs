@@ -1,6 +1,9 @@
 //! Every configuration that ships loads, every broken one is reported as written, and what is said
 //! of the configuration elsewhere is what the code says.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wsgate::config;
@@ -46,8 +49,211 @@ fn problems_of(path: &Path) -> String {
     }
 }
 
+#[test]
+fn the_reference_is_fresh() {
+    let written = read("docs/configuration.md");
+    assert!(
+        written == config::reference(),
+        "docs/configuration.md is stale; write it anew:\n    cargo run -- schema --markdown > docs/configuration.md"
+    );
+}
+
+/// Examples are pieces: something may be missing in them, but nothing may be wrong.
+#[test]
+fn examples_in_the_reference_are_right() {
+    let reference = config::reference();
+    let examples: Vec<&str> = reference
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() > 10, "{reference}");
+    for example in examples {
+        let Err(problems) = config::parse(example, Path::new("example.toml")) else {
+            continue;
+        };
+        let is_missing = |title: &str| title.contains("is missing") || title.contains("can't read");
+        assert!(problems.titles().all(is_missing), "{problems}");
+    }
+}
+
+#[test]
+fn the_schema_accepts_what_loads() {
+    let schema = config::schema();
+    for folder in ["config", "config/examples", "tests/config/valid"] {
+        for path in toml_files(folder) {
+            let file = file_as_json(&path);
+            if let Err(refusal) = accepts(&schema, &file) {
+                panic!("{}: {refusal}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_does_not_load() {
+    let schema = config::schema();
+    let listeners = json!([{ "address": "127.0.0.1:0" }]);
+    let route = |key: &str, value: Value| {
+        let mut route = json!({ "upstream": "ws://localhost" });
+        route[key] = value;
+        json!({ "listeners": listeners, "routes": [route] })
+    };
+    assert_eq!(accepts(&schema, &route("path", json!("/a"))), Ok(()));
+    for (key, value) in [
+        ("pth", json!("/a")),
+        ("path", json!(1)),
+        ("path", json!("a")),
+        ("path", json!([])),
+        ("compression", json!("on")),
+        ("compression", json!(true)),
+        ("require_origin", json!("yes")),
+        ("limits", json!({ "max_message_size": "1X" })),
+        ("limits", json!({ "max_message_size": 0 })),
+        ("timeouts", json!({ "idle": "soon" })),
+        ("upstream", json!(null)),
+    ] {
+        assert!(
+            accepts(&schema, &route(key, value.clone())).is_err(),
+            "{key} = {value}"
+        );
+    }
+    let nameless = json!({ "listeners": [{}] });
+    assert!(accepts(&schema, &nameless).is_err());
+}
+
+/// Whoever adds a key adds it to `everything.toml`, and so to the tests above.
+#[test]
+fn everything_has_every_key() {
+    let file = file_as_json(&root("tests/config/valid/everything.toml"));
+    let mut absent = Vec::new();
+    find_absent(&config::schema(), &[&file], "", &mut absent);
+    assert!(absent.is_empty(), "not in everything.toml: {absent:?}");
+}
+
+/// Collects the keys of `schema` that none of `values` has.
+fn find_absent(schema: &Value, values: &[&Value], at: &str, absent: &mut Vec<String>) {
+    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+        find_absent(alternative, values, at, absent);
+    }
+    let items: Vec<&Value> = values
+        .iter()
+        .filter_map(|value| value.as_array())
+        .flatten()
+        .collect();
+    if schema.get("items").is_some() {
+        find_absent(&schema["items"], &items, at, absent);
+    }
+    let tables: Vec<&Map<String, Value>> = values
+        .iter()
+        .filter_map(|value| value.as_object())
+        .collect();
+    if schema["additionalProperties"].is_object() {
+        let named: Vec<&Value> = tables.iter().flat_map(|table| table.values()).collect();
+        find_absent(&schema["additionalProperties"], &named, at, absent);
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let at = format!("{at}.{key}");
+        let values: Vec<&Value> = tables.iter().filter_map(|table| table.get(key)).collect();
+        if values.is_empty() {
+            absent.push(at.clone());
+        }
+        find_absent(inner, &values, &at, absent);
+    }
+}
+
+/// As much of JSON Schema as the schema uses.
+fn accepts(schema: &Value, value: &Value) -> Result<(), String> {
+    let refusal = |why: &str| Err(format!("{value} {why} of {schema}"));
+    if let Some(alternatives) = schema["anyOf"].as_array() {
+        return match alternatives.iter().any(|one| accepts(one, value).is_ok()) {
+            true => Ok(()),
+            false => refusal("is none"),
+        };
+    }
+    if let Some(only) = schema.get("const") {
+        return if only == value {
+            Ok(())
+        } else {
+            refusal("is not the constant")
+        };
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return if words.contains(value) {
+            Ok(())
+        } else {
+            refusal("is not a word")
+        };
+    }
+    match (schema["type"].as_str(), value) {
+        (Some("string"), Value::String(text)) => match schema["pattern"].as_str() {
+            Some(pattern) if !regex::Regex::new(pattern).unwrap().is_match(text) => {
+                refusal("is not the pattern")
+            }
+            _ => Ok(()),
+        },
+        (Some("integer"), Value::Number(number)) => {
+            let least = schema["minimum"].as_u64().unwrap_or(0);
+            let most = schema["maximum"].as_u64().unwrap_or(u64::MAX);
+            let is_in = number
+                .as_u64()
+                .is_some_and(|number| (least..=most).contains(&number));
+            if is_in {
+                Ok(())
+            } else {
+                refusal("is out of the range")
+            }
+        }
+        (Some("boolean"), Value::Bool(_)) => Ok(()),
+        (Some("array"), Value::Array(items)) => {
+            if (items.len() as u64) < schema["minItems"].as_u64().unwrap_or(0) {
+                return refusal("is too short");
+            }
+            items
+                .iter()
+                .try_for_each(|item| accepts(&schema["items"], item))
+        }
+        (Some("object"), Value::Object(entries)) => accepts_table(schema, entries),
+        _ => refusal("is not the type"),
+    }
+}
+
+fn accepts_table(schema: &Value, entries: &Map<String, Value>) -> Result<(), String> {
+    for required in schema["required"].as_array().into_iter().flatten() {
+        if !required
+            .as_str()
+            .is_some_and(|key| entries.contains_key(key))
+        {
+            return Err(format!("{required} is missing in {entries:?}"));
+        }
+    }
+    for (key, value) in entries {
+        match schema["properties"].get(key) {
+            Some(inner) => accepts(inner, value)?,
+            None if schema["additionalProperties"] == json!(false) => {
+                return Err(format!("`{key}` is unknown"));
+            }
+            None => accepts(&schema["additionalProperties"], value)?,
+        }
+    }
+    Ok(())
+}
+
+fn file_as_json(path: &Path) -> Value {
+    let file: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
+    serde_json::to_value(file).unwrap()
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 fn toml_files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let folder = root(folder);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| {

@@ -8,9 +8,7 @@ use super::problem::{Log, Problem};
 use super::reader::{At, Place};
 use super::root::Root;
 use super::route::RouteKeys;
-use super::{
-    AuthMethod, HostPattern, Listener, OriginPolicy, PathPattern, Route, Settings, Upstream,
-};
+use super::{AuthMethod, Listener, OriginPolicy, Route, Settings, Upstream};
 use std::sync::Arc;
 
 /// The settings, or `None` once `log` knows why not. `whole` is the place of the main file.
@@ -96,7 +94,7 @@ struct Names {
 
 impl Names {
     fn route(&mut self, keys: RouteKeys) -> Option<Route> {
-        let name = keys.name();
+        let (name, hosts, paths) = (keys.name(), keys.hosts(), keys.paths());
         let listeners = self.listeners(keys.listeners)?;
         let auth = keys
             .auth
@@ -108,10 +106,8 @@ impl Names {
             listeners,
             auth,
             upstream: self.upstream(keys.upstream)?,
-            hosts: keys.host.unwrap_or_else(|| vec![HostPattern::Any]),
-            paths: keys
-                .path
-                .unwrap_or_else(|| vec![PathPattern::Prefix(String::new())]),
+            hosts,
+            paths,
             subprotocols: keys
                 .subprotocols
                 .into_iter()

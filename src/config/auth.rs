@@ -169,8 +169,8 @@ impl Kind for ApiKeysKind {
     type Out = Vec<ApiKey>;
 
     fn read(&self, node: &Node<'_>) -> Option<Vec<ApiKey>> {
-        // Whatever is wrong in here, what it quotes may be a key.
-        node.hide_strings(&["sha256", "file"]);
+        // Whatever is wrong in here, what it quotes may be a key, under `sha256` too.
+        node.hide_strings(&["file"]);
         let entries = named(salvage(table::<ApiKeyKeys>())).read(node)?;
         if entries.is_empty() {
             return node.refuse(Problem::new("`keys` is empty").help("name at least one key"));

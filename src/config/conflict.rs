@@ -1,11 +1,11 @@
 //! What is there twice: names, addresses, and routes that claim the same handshakes.
 
+use super::HostPattern;
 use super::listener::{BindAddress, ListenerKeys};
 use super::problem::{Log, Problem};
 use super::reader::{At, Place};
 use super::root::Root;
 use super::route::RouteKeys;
-use super::{HostPattern, PathPattern};
 
 /// Reports all of it.
 pub(super) fn check(root: &Root, log: &Log) {
@@ -17,7 +17,7 @@ pub(super) fn check(root: &Root, log: &Log) {
     );
     let listeners: Vec<&At<ListenerKeys>> = root.listeners.iter().flatten().collect();
     for_pairs(&listeners, |first, second| {
-        check_listeners(first, second, log)
+        check_listeners(first, second, log);
     });
     let routes: Vec<&At<RouteKeys>> = root.routes.iter().flatten().collect();
     for route in &routes {
@@ -121,17 +121,15 @@ fn share_listener(first: &RouteKeys, second: &RouteKeys) -> bool {
 
 /// A host and path that both serve.
 fn shared_target(first: &RouteKeys, second: &RouteKeys) -> Option<String> {
-    let hosts = |route: &RouteKeys| route.host.clone().unwrap_or_else(|| vec![HostPattern::Any]);
-    let paths = |route: &RouteKeys| {
-        let any = || vec![PathPattern::Prefix(String::new())];
-        route.path.clone().unwrap_or_else(any)
-    };
-    let host = hosts(first)
+    let (hosts, paths) = (second.hosts(), second.paths());
+    let host = first
+        .hosts()
         .into_iter()
-        .find(|host| hosts(second).contains(host))?;
-    let path = paths(first)
+        .find(|host| hosts.contains(host))?;
+    let path = first
+        .paths()
         .into_iter()
-        .find(|path| paths(second).contains(path))?;
+        .find(|path| paths.contains(path))?;
     Some(match host {
         HostPattern::Any => format!("`{path}` on any host"),
         host => format!("`{host}{path}`"),

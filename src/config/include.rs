@@ -48,7 +48,7 @@ fn read(path: PathBuf, main: &File, number: usize) -> Result<File, Problem> {
 fn paths(pattern: &Path) -> Result<Vec<PathBuf>, Problem> {
     let is_pattern = |text: &str| text.contains(['*', '?']);
     let name = pattern.file_name().unwrap_or_default().to_string_lossy();
-    let folder = pattern.parent().unwrap_or(Path::new(""));
+    let folder = pattern.parent().unwrap_or_else(|| Path::new(""));
     if is_pattern(&folder.to_string_lossy()) {
         return Err(Problem::new("a pattern in the name of a folder")
             .help("`*` and `?` may stand in the name of the file only: `\"routes.d/*.toml\"`"));

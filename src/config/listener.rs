@@ -65,7 +65,10 @@ section! {
         /// for an unknown name or for none.
         pub certificates: Vec<CertificateFiles> = filled(table()), required;
     }
-    example r#"[listeners.tls]
+    example r#"[[listeners]]
+address = "0.0.0.0:8443"
+
+[listeners.tls]
 certificates = [
     { cert = "example.com.pem", key = "example.com.key" },
     { cert = "example.org.pem", key = "example.org.key" },

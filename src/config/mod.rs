@@ -4,7 +4,7 @@
 //! reference resolves, every pattern is compiled, every file named exists. What is wrong is
 //! reported all at once as [`Problems`], each with its place, its line and what to write instead.
 //!
-//! A key is declared once, in its section (`server.rs`, `route.rs`, …; see [`section`]): from the
+//! A key is declared once, in its section (`server.rs`, `route.rs`, …; see `section.rs`): from the
 //! declaration come the reading, the known keys, the reference and the schema. `reader/` gives
 //! values with their places, `kind/` knows how values are written, `assemble.rs` ties up names.
 
@@ -32,6 +32,8 @@ mod root;
 mod route;
 mod section;
 mod server;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod value;
 

@@ -54,7 +54,7 @@ pub(crate) struct Problem {
     /// Where; `None` only if there is no text to point at.
     pub(crate) place: Option<Place>,
     /// Said beside the caret.
-    pub(crate) label: Option<String>,
+    pub(crate) label: Option<Box<str>>,
     /// Other places that matter, each with what to say there.
     pub(crate) others: Vec<(Place, String)>,
     /// What to write instead.
@@ -75,7 +75,7 @@ impl Problem {
         }
     }
 
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
         self
     }
@@ -175,7 +175,11 @@ impl Log {
     /// read, and found wrong, many times.
     pub(crate) fn finish(self) -> Result<(), Problems> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.place.as_ref().map(Place::order));
+        let order = |problem: &Problem| problem.place.as_ref().map(Place::order);
+        problems.sort_by(|one, other| {
+            let by_place = order(one).cmp(&order(other));
+            by_place.then_with(|| one.title.cmp(&other.title))
+        });
         problems.dedup();
         if problems.is_empty() {
             return Ok(());

@@ -27,7 +27,7 @@ pub fn quick(listen: &str, to: &str) -> Result<Settings, Problems> {
     let file = Arc::new(File {
         number: 0,
         path: "command line".into(),
-        text: text.clone(),
+        text,
     });
     read(&tree, Vec::new(), &file, Log::default(), &|name| {
         std::env::var(name).ok()

@@ -82,7 +82,8 @@ section! {
         pub(super) require_origin: bool = boolean(), or(false);
         /// Names of methods in `[auth]`; any one of them admits. Empty: open.
         pub(super) auth: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
-        /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there.
+        /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there. It may
+        /// stand in `[route_defaults]` instead.
         pub(super) upstream: Serves = serves(), required;
         /// Segments to take off the front of the path before the upstream sees it; they are told
         /// in `X-Forwarded-Prefix`. `"/chat"` makes `/` of `/chat` and `/a` of `/chat/a`.
@@ -201,6 +202,17 @@ max_duration = "12h"
 }
 
 impl RouteKeys {
+    /// Each host once; any, where none was given.
+    pub(super) fn hosts(&self) -> Vec<HostPattern> {
+        distinct(self.host.as_deref().unwrap_or(&[HostPattern::Any]))
+    }
+
+    /// Each path once; any, where none was given.
+    pub(super) fn paths(&self) -> Vec<PathPattern> {
+        let any = [PathPattern::Prefix(String::new())];
+        distinct(self.path.as_deref().unwrap_or(&any))
+    }
+
     /// The given name, or one made of hosts and paths.
     pub(super) fn name(&self) -> String {
         if let Some(name) = &self.name {
@@ -216,4 +228,15 @@ impl RouteKeys {
             name
         }
     }
+}
+
+/// Written differently, a host may stand twice: `A.example` and `a.example`.
+fn distinct<T: Clone + PartialEq>(patterns: &[T]) -> Vec<T> {
+    let mut distinct: Vec<T> = Vec::new();
+    for pattern in patterns {
+        if !distinct.contains(pattern) {
+            distinct.push(pattern.clone());
+        }
+    }
+    distinct
 }

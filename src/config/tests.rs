@@ -2,7 +2,7 @@
 
 use super::load::parse_with;
 use super::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const MINIMAL: &str = r#"
@@ -14,10 +14,6 @@ const MINIMAL: &str = r#"
 
 fn settings(text: &str) -> Settings {
     parse(text, Path::new("wsgate.toml")).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-fn with_minimal(text: &str) -> Settings {
-    settings(&format!("{MINIMAL}{text}"))
 }
 
 fn seconds(count: u64) -> Duration {
@@ -116,20 +112,6 @@ fn the_command_line_says_the_same_as_a_file() {
 }
 
 #[test]
-fn routes_take_what_they_leave_out_from_route_defaults_key_by_key() {
-    let settings = settings(
-        r#"
-        [route_defaults]
-        compression = "passthrough"
-        subprotocol_is_no_key = {}
-        "#
-        .replace("subprotocol_is_no_key = {}", "")
-        .as_str(),
-    );
-    drop(settings);
-}
-
-#[test]
 fn names_of_routes_are_made_of_hosts_and_paths() {
     let name = |keys: &str| {
         let text = MINIMAL.replace("[[routes]]", &format!("[[routes]]\n{keys}"));
@@ -138,6 +120,257 @@ fn names_of_routes_are_made_of_hosts_and_paths() {
     assert_eq!(name(""), "/*");
     assert_eq!(name("host = \"a.b\""), "a.b");
     assert_eq!(name("path = \"/a/*\""), "/a/*");
-    assert_eq!(name("host = [\"a.b\", \"*.c\"]\npath = [\"/a\", \"/b\"]"), "a.b,*.c/a,/b");
+    assert_eq!(
+        name("host = [\"a.b\", \"*.c\"]\npath = [\"/a\", \"/b\"]"),
+        "a.b,*.c/a,/b"
+    );
     assert_eq!(name("name = \"n\"\nhost = \"a.b\""), "n");
+}
+
+/// `tests/config/valid/everything.toml`, and its folder.
+fn everything() -> (Settings, &'static Path) {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/valid"));
+    let settings = load(&folder.join("everything.toml"));
+    (
+        settings.unwrap_or_else(|problems| panic!("{problems}")),
+        folder,
+    )
+}
+
+#[test]
+fn routes_take_what_they_leave_out_from_route_defaults_key_by_key() {
+    let (settings, _) = everything();
+    let route = &settings.routes[1];
+    assert_eq!(route.name, "defaults");
+    assert_eq!(route.listeners, [0]);
+    assert_eq!(route.upstream.name, "chat");
+    assert_eq!(route.compression, Compression::Passthrough);
+    assert_eq!(route.limits.max_message_size, Some(1 << 20));
+    let expected = Heartbeat {
+        ping_interval: Some(seconds(60)),
+        pong_timeout: seconds(30),
+    };
+    assert_eq!(route.heartbeat, expected);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let set = [pair("x-more", "1"), pair("x-env", "prod")];
+    assert_eq!(route.request_headers.set, set);
+    assert_eq!(route.request_headers.remove, ["x-debug"]);
+    assert_eq!(
+        settings.routes[2].identity_header.as_deref(),
+        Some("x-who"),
+        "included files too"
+    );
+}
+
+#[test]
+fn what_a_route_says_itself_counts() {
+    let (settings, _) = everything();
+    let route = &settings.routes[0];
+    assert_eq!(route.listeners, [1, 0]);
+    assert!(!route.origin.require);
+    assert_eq!(route.origin.origins.as_ref().map(Vec::len), Some(4));
+    let auth: Vec<&str> = route
+        .auth
+        .iter()
+        .map(|method| method.name.as_str())
+        .collect();
+    assert_eq!(auth, ["robots", "people"]);
+    assert_eq!(route.limits.max_message_size, None);
+    assert_eq!(route.heartbeat.ping_interval, None);
+    assert_eq!(route.timeouts.write, Some(seconds(10)));
+    assert_eq!(route.response_headers.remove, Vec::<String>::new());
+}
+
+#[test]
+fn paths_are_relative_to_the_file_in_which_they_stand() {
+    let (settings, folder) = everything();
+    let tls = settings.listeners[0].tls.as_ref().unwrap();
+    assert_eq!(tls.certificates[0].key, folder.join("files/a.key"));
+    assert_eq!(
+        settings.listeners[1].address,
+        BindAddress::Unix(folder.join("wsgate.sock"))
+    );
+    let chat = &settings.upstreams[0];
+    assert_eq!(chat.tls.ca, Some(folder.join("files/a.pem")));
+    let socket = Endpoint {
+        address: EndpointAddress::Unix(folder.join("chat.sock")),
+        weight: 7,
+    };
+    assert_eq!(chat.endpoints[1], socket);
+}
+
+#[test]
+fn included_files_add_upstreams_and_routes_in_order() {
+    let (settings, _) = everything();
+    let names: Vec<&str> = settings
+        .routes
+        .iter()
+        .map(|route| route.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["all", "defaults", "more.example.com", "inline.example.com"]
+    );
+    assert_eq!(settings.routes[2].upstream.endpoints.len(), 2);
+}
+
+#[test]
+fn routes_with_the_same_inline_endpoint_share_an_upstream() {
+    let (settings, _) = everything();
+    assert!(Arc::ptr_eq(
+        &settings.routes[0].upstream,
+        &settings.routes[3].upstream
+    ));
+    let names: Vec<&str> = settings
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.name.as_str())
+        .collect();
+    assert_eq!(names, ["chat", "more", "ws://[::1]:9000"]);
+}
+
+#[test]
+fn keys_are_known_by_their_digest_only() {
+    let (settings, _) = everything();
+    let AuthKind::ApiKey(robots) = &settings.auth[1].kind else {
+        panic!("{:?}", settings.auth[1]);
+    };
+    let digests: Vec<[u8; 32]> = robots.keys.iter().map(|key| key.sha256).collect();
+    assert_eq!(
+        digests[0], digests[1],
+        "written and hashed are the same key"
+    );
+    assert_ne!(digests[0], digests[2]);
+    assert_eq!(
+        robots.sources[0],
+        CredentialSource::Header("authorization".to_owned())
+    );
+    let debug = format!("{settings:?}");
+    assert!(
+        !debug.contains("foo") && !debug.contains("sha256"),
+        "{debug}"
+    );
+}
+
+#[test]
+fn variables_stand_in_strings_for_numbers_and_booleans_too() {
+    let text = r#"
+        [server]
+        workers = "${WORKERS}"
+        drain_timeout = "${NONE:-1}m"
+        [log]
+        access = "${ACCESS}"
+        [[listeners]]
+        address = "127.0.0.1:${PORT}"
+        [[routes]]
+        upstream = "ws://${HOST}"
+    "#;
+    let variable = |name: &str| {
+        let value = match name {
+            "WORKERS" => "3",
+            "ACCESS" => "false",
+            "PORT" => "81",
+            "HOST" => "db",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let settings = parse_with(text, Path::new("wsgate.toml"), &variable).unwrap();
+    assert_eq!(settings.server.workers, Workers::Fixed(3));
+    assert_eq!(settings.server.drain_timeout, seconds(60));
+    assert!(!settings.log.access);
+    assert_eq!(settings.listeners[0].name, "127.0.0.1:81");
+    assert_eq!(settings.routes[0].upstream.name, "ws://db");
+}
+
+#[test]
+fn the_scheme_of_clients_follows_from_tls() {
+    let (settings, folder) = everything();
+    assert_eq!(
+        settings.listeners[0].public_scheme,
+        Scheme::Http,
+        "as written, in spite of TLS"
+    );
+    assert_eq!(settings.listeners[1].public_scheme, Scheme::Http);
+    let text = MINIMAL.replace(
+        "[[routes]]",
+        "tls.certificates = [{ cert = \"files/a.pem\", key = \"files/a.key\" }]\n[[routes]]",
+    );
+    let settings = parse(&text, &folder.join("wsgate.toml")).unwrap();
+    assert_eq!(settings.listeners[0].public_scheme, Scheme::Https);
+}
+
+#[test]
+fn routes_may_share_a_place_if_their_subprotocols_or_listeners_differ() {
+    settings(
+        r#"
+        [[listeners]]
+        name = "a"
+        address = "127.0.0.1:0"
+        [[listeners]]
+        name = "b"
+        address = "127.0.0.1:0"
+        [[routes]]
+        name = "1"
+        listeners = ["a"]
+        subprotocols = ["x"]
+        upstream = "builtin:echo"
+        [[routes]]
+        name = "2"
+        listeners = ["a"]
+        subprotocols = ["y"]
+        upstream = "builtin:echo"
+        [[routes]]
+        name = "3"
+        listeners = ["a"]
+        upstream = "builtin:echo"
+        [[routes]]
+        name = "4"
+        listeners = ["b"]
+        upstream = "builtin:echo"
+        "#,
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_problem() {
+    let problems = load(Path::new("no/such.toml")).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "error: can't read `no/such.toml`: no such file or directory"
+    );
+}
+
+#[test]
+fn problems_have_colour_where_it_is_wanted() {
+    let problems = parse("", Path::new("wsgate.toml")).unwrap_err();
+    assert!(problems.render(true).contains("\u{1b}["));
+    assert!(!problems.render(false).contains("\u{1b}["));
+}
+
+const EVERYTHING: &str = include_str!("../../tests/config/valid/everything.toml");
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    })]
+
+    /// Whatever a file holds, it is either used or explained.
+    #[test]
+    fn no_text_is_too_broken_to_be_explained(
+        at in 0..EVERYTHING.len(),
+        length in 0..200usize,
+        instead in "[\\[\\]{}\"'=.,a-z0-9\\né$ #*:/-]{0,12}",
+    ) {
+        let end = (at + length).min(EVERYTHING.len());
+        if EVERYTHING.is_char_boundary(at) && EVERYTHING.is_char_boundary(end) {
+            let text = format!("{}{instead}{}", &EVERYTHING[..at], &EVERYTHING[end..]);
+            let (_, folder) = everything();
+            if let Err(problems) = parse(&text, &folder.join("everything.toml")) {
+                proptest::prop_assert!(problems.render(false).starts_with("error: "));
+            }
+        }
+    }
 }

@@ -129,7 +129,7 @@ fn show_size(bytes: u64) -> String {
     let exact = SIZE_UNITS[5..].iter().rev();
     let unit = exact
         .clone()
-        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     match unit {
         Some((name, factor)) => format!("{}{name}", bytes / factor),
         None => format!("{bytes}B"),

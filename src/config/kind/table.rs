@@ -53,7 +53,12 @@ impl<S: Section> Kind for Layered<S> {
     }
 
     fn shape(&self) -> Shape {
-        self.0.shape()
+        let mut shape = self.0.shape();
+        // What is required may stand beneath.
+        if let Some(schema) = shape.schema.as_object_mut() {
+            schema.remove("required");
+        }
+        shape
     }
 }
 

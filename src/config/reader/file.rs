@@ -18,7 +18,7 @@ pub(crate) struct File {
 impl File {
     /// What relative paths in this file are relative to.
     pub(crate) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
+        self.path.parent().unwrap_or_else(|| Path::new(""))
     }
 
     /// The line that holds the byte at `offset`, counted from 0.

@@ -9,7 +9,7 @@ pub(crate) type Variables = dyn Fn(&str) -> Option<String>;
 #[derive(Debug)]
 pub(super) struct Failure<'t> {
     pub(super) part: &'t str,
-    pub(super) problem: Problem,
+    pub(super) problem: Box<Problem>,
 }
 
 /// `text` with every variable replaced. As in a shell, an empty variable takes its default too.
@@ -62,6 +62,7 @@ fn is_name(name: &str) -> bool {
 fn unclosed(part: &str) -> Failure<'_> {
     let problem = Problem::new("`${` is not closed")
         .help("write `${NAME}`, or `$${` where the characters themselves are meant");
+    let problem = Box::new(problem);
     Failure { part, problem }
 }
 
@@ -69,12 +70,14 @@ fn no_name<'t>(part: &'t str, name: &str) -> Failure<'t> {
     let problem = Problem::new(format!("`{name}` is not a name of a variable")).help(
         "names are letters, digits and `_`; write `$${` where the characters themselves are meant",
     );
+    let problem = Box::new(problem);
     Failure { part, problem }
 }
 
 fn unset<'t>(part: &'t str, name: &str) -> Failure<'t> {
     let problem = Problem::new(format!("the environment variable `{name}` is not set"))
         .help(format!("set it, or give a default: `${{{name}:-default}}`"));
+    let problem = Box::new(problem);
     Failure { part, problem }
 }
 

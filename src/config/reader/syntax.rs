@@ -22,9 +22,7 @@ pub(crate) fn parse<'a>(file: &'a Arc<File>, log: &Log) -> (Spanned<DeValue<'a>>
         Place { file, span }
     };
     let errors = relevant(file, &root, errors);
-    if !errors.is_empty() {
-        hide_secrets(file, log);
-    }
+    hide_secrets(file, log);
     let broken = errors.into_iter().map(|error| Broken {
         problem: error.problem(&file.text).at(&place(error.shown.clone())),
         range: place(error.range),
@@ -140,17 +138,24 @@ fn opened(value: &Spanned<DeValue<'_>>, end: usize) -> Option<Range<usize>> {
     within.or_else(|| is_this.then(|| value.span()))
 }
 
-/// Text that failed to parse may quote a secret that no section has read as such.
+/// What looks like a secret is hidden wherever it stands: in text that failed to parse, or in a
+/// table that no section reads.
 fn hide_secrets(file: &Arc<File>, log: &Log) {
     for (at, key) in file.text.match_indices("secret") {
         let behind = &file.text[at + key.len()..];
         let line = behind.lines().next().unwrap_or_default();
-        if line.trim_start().starts_with('=') {
-            let value = line.trim_start_matches([' ', '\t', '=']);
+        let value = line.trim_start_matches([' ', '\t', '=']);
+        if value.len() < line.len() && value.starts_with(['"', '\'']) {
             let start = at + key.len() + line.len() - value.len();
             let file = Arc::clone(file);
-            let span = start..at + key.len() + line.len();
+            let span = start..start + quoted_length(value);
             log.hide(Place { file, span });
         }
     }
+}
+
+/// Up to the closing quote, or all of it.
+fn quoted_length(value: &str) -> usize {
+    let (quote, inner) = value.split_at(1);
+    inner.find(quote).map_or(value.len(), |end| end + 2)
 }
