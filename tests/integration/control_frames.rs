@@ -5,7 +5,7 @@ use crate::harness::wire::{PING, PONG};
 use crate::harness::{Frame, Gateway, Leg, Upstream, peer, session};
 
 /// Both legs are pinged soon and may answer late.
-const BUSY: &str = "[routes.heartbeat]\nping_interval = \"50ms\"\npong_timeout = \"30s\"";
+const BUSY: &str = "[routes.heartbeat]\nping_interval = \"100ms\"\npong_timeout = \"30s\"";
 
 async fn pair(keys: &str) -> (Gateway, Leg, Leg) {
     let upstream = Upstream::bind().await;
