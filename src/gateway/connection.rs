@@ -45,11 +45,22 @@ pub(super) struct Exchange {
     pub(super) site: Arc<Site>,
     pub(super) listener: usize,
     pub(super) client: Option<IpAddr>,
+    /// The name that the client asked for when it began TLS (RFC 6066 §3).
+    server_name: Option<String>,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
 
 impl Exchange {
+    /// Whether `host` may be asked for on this connection: who said by SNI whom it wants is shown
+    /// that name's certificate, and gets no other host behind it (RFC 9110 §15.5.20).
+    pub(super) fn covers(&self, host: &str) -> bool {
+        match (&self.server_name, &self.site.listener(self.listener).tls) {
+            (Some(name), Some(tls)) => tls.covers(Some(name), host),
+            _ => true,
+        }
+    }
+
     /// The 101 that is returned next turns this connection into `tunnel`.
     pub(super) fn promise(&self, tunnel: Tunnel) {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
@@ -88,6 +99,7 @@ pub(super) async fn serve(arrival: Arrival) {
         site,
         listener,
         client,
+        server_name: server_name(&stream),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -113,6 +125,13 @@ async fn secure(site: &Site, listener: usize, accepted: Accepted) -> io::Result<
     match &site.listener(listener).tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
+    }
+}
+
+fn server_name(stream: &Stream) -> Option<String> {
+    match stream {
+        Stream::TlsServer(stream) => stream.get_ref().1.server_name().map(ToOwned::to_owned),
+        _ => None,
     }
 }
 

@@ -23,6 +23,9 @@ pub(super) enum Failure {
     /// Host or path are not usable.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The certificate that the client was shown is not for the host that it asks for.
+    #[error("this host is not served on this connection")]
+    Misdirected,
     /// It asks for an upgrade, but not rightly.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -92,6 +95,7 @@ impl Failure {
             Self::Head(error) => error.status(),
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Handshake(error) => match error {
                 HandshakeError::Connect | HandshakeError::Method(_) => {
                     StatusCode::METHOD_NOT_ALLOWED
@@ -118,6 +122,7 @@ impl Failure {
             Self::Head(_) => "bad_head",
             Self::HeadTooSlow => "head_timeout",
             Self::Target(_) => "bad_target",
+            Self::Misdirected => "misdirected",
             Self::Handshake(_) => "bad_handshake",
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
@@ -188,6 +193,7 @@ mod tests {
             (HeadError::Connect.into(), 405),
             (Failure::HeadTooSlow, 408),
             (TargetError::NoHost.into(), 400),
+            (Failure::Misdirected, 421),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
             (HandshakeError::Method(http::Method::POST).into(), 405),

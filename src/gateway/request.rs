@@ -61,6 +61,9 @@ impl<'a> Story<'a> {
         }
         let ask = Ask::of(parts)?;
         let target = self.target.insert(Target::of(parts)?).clone();
+        if !self.exchange.covers(&target.host) {
+            return Err(Failure::Misdirected);
+        }
         match ask {
             Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
             Ask::Plain => self.plain(parts, &target).await,

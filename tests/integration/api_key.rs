@@ -1,28 +1,22 @@
 //! Keys in a header, a cookie or the query. The one that is used is taken out, nothing else is.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Gateway, Handshake, Upstream, peer, session_by};
-use aws_lc_rs::digest::{SHA256, digest};
+use crate::harness::{Gateway, Handshake, Upstream, peer, session_by, sha256};
 
 const KEY: &str = "a-key-of-the-robot";
 
 fn gateway(url: &str, sources: &str) -> Gateway {
-    let sum = digest(&SHA256, KEY.as_bytes());
-    let hex: String = sum
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Gateway::start(&format!(
         "{LISTENER}
         [auth.robots]
         kind = \"api_key\"
-        keys = {{ ci = {{ sha256 = \"{hex}\" }} }}
+        keys = {{ ci = {{ sha256 = \"{}\" }} }}
         sources = [{sources}]
         [[routes]]
         upstream = \"{url}\"
         auth = [\"robots\"]
-        identity_header = \"X-Robot\""
+        identity_header = \"X-Robot\"",
+        sha256(KEY)
     ))
 }
 
@@ -126,11 +120,12 @@ async fn any_one_method_admits() {
             realm = \"people\"
             [auth.robots]
             kind = \"api_key\"
-            keys = {{ ci = \"{KEY}\" }}
+            keys = {{ ci = {{ sha256 = \"{}\" }} }}
             sources = [\"header:X-API-Key\"]
             [[routes]]
             upstream = \"{}\"
             auth = [\"people\", \"robots\"]",
+            sha256(KEY),
             named.url()
         ),
     );

@@ -50,7 +50,7 @@ async fn the_right_password_enters_and_is_not_passed_on() {
     assert_eq!(server.asked("Authorization"), None);
     assert_eq!(server.asked("X-Auth-Identity"), Some("devices:alice"));
     assert_eq!(
-        server.request.matches("-Identity").count(),
+        server.request.to_lowercase().matches("-identity").count(),
         1,
         "{}",
         server.request
@@ -80,10 +80,6 @@ async fn without_the_right_password_there_is_a_challenge_and_no_upstream() {
             "another scheme",
             ask.clone().with("Authorization", "Bearer alice:secret"),
         ),
-        (
-            "two of them",
-            with_credential(b"alice:secret").with("Authorization", "Basic eDp5"),
-        ),
     ] {
         let (_, answer) = gateway.ask(&handshake).await;
         assert!([400, 401].contains(&answer.status), "{what}: {answer:?}");
@@ -101,6 +97,17 @@ async fn without_the_right_password_there_is_a_challenge_and_no_upstream() {
     }
     assert_eq!(gateway.status(&ask).await, 401);
     upstream.was_left_alone().await;
+}
+
+#[tokio::test]
+async fn of_two_credentials_neither_is_passed_on() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(&upstream.url(), &format!("alice:{}\n", bcrypt("secret")));
+    let ask = with_credential(b"alice:secret").with("Authorization", "Basic eDp5");
+    let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
+    assert_eq!(server.asked("Authorization"), None);
+    let ask = with_credential(b"eve:x").with("Authorization", "Basic YWxpY2U6c2VjcmV0");
+    assert_eq!(gateway.status(&ask).await, 401, "the first one counts");
 }
 
 #[tokio::test]

@@ -90,11 +90,11 @@ async fn a_frame_under_way_is_not_torn() {
 async fn a_request_that_comes_during_the_drain_gets_503() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&upstream, "5s");
-    let (mut held, _server) = session(&gateway, &upstream).await;
-    // Connected before, asks after.
+    // Connected before, asks after; who came after it has a session, so it was accepted.
     let mut late = gateway.connect().await;
     let head = Handshake::new("/").bytes(gateway.address());
     late.send(&head[..10]).await;
+    let (mut held, _server) = session(&gateway, &upstream).await;
     let address = gateway.address().to_owned();
     let peers = async {
         held.close(1001).await;

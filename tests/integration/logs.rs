@@ -2,7 +2,7 @@
 //! character.
 
 use crate::harness::program::{Program, configuration};
-use crate::harness::{Frame, Handshake, Upstream, peer};
+use crate::harness::{Frame, Handshake, Upstream, peer, sha256};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,13 +27,14 @@ async fn program(url: &str, log: &str, folder: &TempDir) -> Program {
         realm = \"people\"
         [auth.robots]
         kind = \"api_key\"
-        keys = {{ ci = \"{KEY}\" }}
+        keys = {{ ci = {{ sha256 = \"{}\" }} }}
         sources = [\"query:key\", \"cookie:key\", \"header:X-Key\"]
         [[routes]]
         name = \"chat\"
         path = \"/chat/*\"
         auth = [\"people\", \"robots\"]
-        upstream = \"backend\""
+        upstream = \"backend\"",
+        sha256(KEY)
     );
     configuration(folder.path(), &toml);
     Program::start(&["run", "wsgate.toml"], folder.path()).await

@@ -119,9 +119,11 @@ async fn a_route_may_belong_to_one_listener() {
         name = \"second\"
         address = \"127.0.0.1:0\"
         [[routes]]
+        name = \"inside\"
         listeners = [\"second\"]
         upstream = \"{inside}\"
         [[routes]]
+        name = \"outside\"
         listeners = [\"main\"]
         upstream = \"{outside}\""
     ));
@@ -288,7 +290,8 @@ impl Peers {
         let mut toml = LISTENER.to_owned();
         for (name, keys) in routes {
             let (_, peer) = self.0.iter().find(|peer| peer.0 == *name).unwrap();
-            toml += &format!("[[routes]]\nupstream = \"{}\"\n{keys}\n", peer.url());
+            let url = peer.url();
+            toml += &format!("[[routes]]\nname = \"{name}\"\nupstream = \"{url}\"\n{keys}\n");
         }
         Gateway::start(&toml)
     }

@@ -78,7 +78,6 @@ async fn a_refusals_body_is_bounded() {
     client
         .send(Handshake::new("/").bytes(gateway.address()))
         .await;
-    client.finish().await;
     let (answer, _) = client.rest().await;
     assert!(
         answer.starts_with(b"HTTP/1.1 500"),

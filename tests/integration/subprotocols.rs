@@ -10,7 +10,7 @@ async fn the_upstream_is_offered_what_the_route_lists_in_the_clients_order() {
     let gateway = Gateway::route(upstream.url(), "subprotocols = [\"v1\", \"v2\", \"v3\"]");
     let ask = Handshake::new("/")
         .with(NAME, "v3, other")
-        .with(NAME, "v1,, v2");
+        .with(NAME, "v1,v2");
     let mut client = gateway.connect().await;
     client.send(ask.bytes(gateway.address())).await;
     let mut server = upstream.accept().await;
@@ -74,6 +74,7 @@ async fn tokens_that_are_no_tokens_get_400() {
         "\"a\"",
         "caf\u{e9}",
         "a, b c",
+        "a,, b",
     ] {
         let (_, answer) = gateway.ask(&Handshake::new("/").with(NAME, offer)).await;
         assert_eq!(answer.status, 400, "{offer}: {answer:?}");

@@ -143,7 +143,8 @@ async fn a_close_that_is_never_answered_has_a_deadline() {
     let (gateway, mut client, mut server) = pair("[routes.timeouts]\nclose = \"200ms\"").await;
     client.send_frame(&Frame::close(1000, "").masked()).await;
     server.close(1000).await;
-    // The upstream keeps quiet; both sockets end all the same.
+    // The upstream keeps quiet; who asked gets an answer, and both sockets end.
+    client.close(1000).await;
     client.ended().await;
     server.ended().await;
     gateway.has_sessions(0).await;
@@ -152,6 +153,7 @@ async fn a_close_that_is_never_answered_has_a_deadline() {
     server.send_frame(&Frame::close(1000, "")).await;
     client.close(1000).await;
     client.ended().await;
+    server.close(1000).await;
     server.ended().await;
     gateway.has_sessions(0).await;
 }

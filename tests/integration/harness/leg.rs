@@ -202,9 +202,12 @@ impl Leg {
                 };
                 // It may have been the answer already.
                 let _ = self.try_send(&answer.bytes()).await;
-                return self.rest().await.0;
+                let (rest, _) = self.rest().await;
+                self.finish().await;
+                return rest;
             }
             if self.receive().await.is_err() {
+                self.finish().await;
                 return std::mem::take(&mut self.unread);
             }
         }

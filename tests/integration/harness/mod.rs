@@ -71,3 +71,12 @@ pub async fn session_by(
     assert_eq!(answer.status, 101, "{answer:?}");
     (client, server, answer)
 }
+
+/// In hexadecimal digits, as a configuration wants it.
+pub fn sha256(text: &str) -> String {
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    sum.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -87,19 +87,13 @@ impl Program {
     async fn listening(&mut self) -> String {
         loop {
             let line = self.line("listening").await;
-            if let Some((_, rest)) = line
-                .split_once("listening")
-                .filter(|_| line.contains("127.0.0.1:"))
-            {
-                let around = if rest.contains("127.0.0.1:") {
-                    rest
-                } else {
-                    &line
-                };
-                let address = &around[around.find("127.0.0.1:").unwrap()..];
-                let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-                return address[..end.unwrap_or(address.len())].to_owned();
-            }
+            let field = ["\"address\":\"", "address=\"", "address="];
+            let Some(start) = field.iter().find_map(|name| line.split_once(name)) else {
+                continue;
+            };
+            let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
+            let end = start.1.find(|c| !is_part(c)).unwrap_or(start.1.len());
+            return start.1[..end].to_owned();
         }
     }
 
