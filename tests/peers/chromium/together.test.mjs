@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import http from 'node:http';
+import https from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { launchBrowser, newPage, tryWebSocket } from '../lib/browser.mjs';
-import { Authority } from '../lib/certificates.mjs';
+import { Authority, contents } from '../lib/certificates.mjs';
 import { Gateway, launch, lines } from '../lib/gateway.mjs';
 import { Peer, open, refused, within } from '../lib/peer.mjs';
 
@@ -24,10 +24,11 @@ describe('TLS, Origin and Basic before Node and Python', () => {
   before(async () => {
     authority = new Authority();
     const { cert, key } = authority.issue('gateway', ['localhost']);
-    app = http.createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<title>app</title>'));
+    // Of one site with the gateway: to another site Chromium sends no password of a URL.
+    app = https.createServer(contents({ cert, key }), (_, response) => response.setHeader('Content-Type', 'text/html').end('<title>app</title>'));
     app.listen(0, '127.0.0.1');
     await once(app, 'listening');
-    app.origin = `http://localhost:${app.address().port}`;
+    app.origin = `https://localhost:${app.address().port}`;
     node = await Peer.start();
     python = launch(PYTHON, [script('echo_server.py')]);
     const port = await within(new Promise(resolve => lines(python.stdout, resolve)), 'the port of the Python server');
