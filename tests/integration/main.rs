@@ -13,6 +13,7 @@ mod backpressure;
 mod basic_auth;
 mod capacity;
 mod control_frames;
+mod documentation;
 mod drain;
 mod extensions;
 mod half_close;
