@@ -62,7 +62,7 @@ section! {
     /// subprotocol of the client's offer that a route lists; an offer that matches none takes the
     /// route without `subprotocols`. A host that matched never falls back to a less specific one.
     pub(super) struct RouteKeys at "`[[routes]]`" {
-        /// The route's name in logs. Left out: its host and path, and what else it is chosen by.
+        /// The route's name in logs. Left out: its host, path and subprotocols.
         pub(super) name: Option<At<String>> = at(name()), optional;
         /// Names of the listeners that it serves. Left out: all.
         pub(super) listeners: Option<Vec<At<String>>> = filled(refers_to(Refers::Listener)), optional;
@@ -213,8 +213,8 @@ impl RouteKeys {
         distinct(self.path.as_deref().unwrap_or(&any))
     }
 
-    /// The given name, or one made of all that the route is chosen by, so that it does not depend
-    /// on the other routes.
+    /// The given name, or one made of what the route is chosen by, so that it does not depend on
+    /// the other routes.
     pub(super) fn name(&self) -> String {
         if let Some(name) = &self.name {
             return name.value.clone();
@@ -225,11 +225,9 @@ impl RouteKeys {
             name if name.is_empty() => "/*".to_owned(),
             name => name,
         };
-        for (word, values) in [(" for ", &self.subprotocols), (" on ", &self.listeners)] {
-            if let Some(values) = values {
-                name += word;
-                name += &joined(values.iter().map(|value| &value.value));
-            }
+        if let Some(subprotocols) = &self.subprotocols {
+            name += " for ";
+            name += &joined(subprotocols.iter().map(|token| &token.value));
         }
         name
     }

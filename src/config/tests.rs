@@ -112,7 +112,7 @@ fn the_command_line_says_the_same_as_a_file() {
 }
 
 #[test]
-fn names_of_routes_are_made_of_hosts_and_paths() {
+fn names_of_routes_are_made_of_what_they_are_chosen_by() {
     let name = |keys: &str| {
         let text = MINIMAL.replace("[[routes]]", &format!("[[routes]]\n{keys}"));
         settings(&text).routes[0].name.clone()
@@ -123,6 +123,10 @@ fn names_of_routes_are_made_of_hosts_and_paths() {
     assert_eq!(
         name("host = [\"a.b\", \"*.c\"]\npath = [\"/a\", \"/b\"]"),
         "a.b,*.c/a,/b"
+    );
+    assert_eq!(
+        name("path = \"/a\"\nsubprotocols = [\"v2\", \"v1\"]"),
+        "/a for v2,v1"
     );
     assert_eq!(name("name = \"n\"\nhost = \"a.b\""), "n");
 }

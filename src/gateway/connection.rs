@@ -138,6 +138,8 @@ async fn speak_http(
         .with_deadline(deadline, listener.head_timeout);
     let mut http = http1::Builder::new()
         .auto_date_header(false)
+        // A client may end its sending with its request and still wants its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
     let result = poll_fn(|cx| http.poll_without_shutdown(cx)).await;
     let parts = http.into_parts();

@@ -3,8 +3,9 @@
 use crate::frame::MAX_CONTROL_FRAME;
 use std::cell::RefCell;
 
-/// How much one read takes. Below 1 MiB, messages of that size cost half as much again.
-pub(super) const READ_SIZE: usize = 1024 * 1024;
+/// How much one read takes. The more, the less a message of a megabyte costs; but what a suddenly
+/// slow leg does not take becomes the session's own memory, which shall stay well below that.
+pub(super) const READ_SIZE: usize = 512 * 1024;
 
 /// How much one read takes for a leg that was too slow for the last one: what it does not take
 /// becomes the session's own memory.
@@ -25,7 +26,9 @@ pub(super) fn with<R>(work: impl FnOnce(&mut Buffers) -> R) -> R {
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
-        input: vec![0; READ_SIZE].into_boxed_slice(),
+        // Not zeros, which the system would hand out page by page: the buffer is part of what a
+        // worker costs, not of what the first large message costs.
+        input: vec![u8::MAX; READ_SIZE].into_boxed_slice(),
         scratch: vec![0; 4096].into_boxed_slice(),
     });
 }

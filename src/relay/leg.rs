@@ -206,6 +206,14 @@ impl<S: Wire> Leg<S> {
         clear
     }
 
+    /// Ends the stream if the leg has been told all and heard out, as after its Close handshake.
+    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>, now: Tick) {
+        if self.closes.close_sent.is_some() && self.is_settled() {
+            self.end_stream();
+            let _ = self.poll_clear(cx, now);
+        }
+    }
+
     /// Leaves politely where that takes a word, without waiting for the word to be taken.
     pub(super) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
         if self.stream.owes_goodbye() && self.fin != Fin::Done && self.outlet.broken().is_none() {

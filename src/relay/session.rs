@@ -172,6 +172,15 @@ impl<S: Wire> Session<S> {
         cx.waker().wake_by_ref();
     }
 
+    /// A leg whose Close handshake is done does not wait for the other one: its stream ends now.
+    fn part_early(&mut self, cx: &mut Context<'_>) {
+        if self.ending.is_some() {
+            let now = self.timer.now();
+            self.client.hang_up(cx, now);
+            self.upstream.hang_up(cx, now);
+        }
+    }
+
     /// Everything that can be done now.
     fn work(&mut self, cx: &mut Context<'_>) {
         loop {
@@ -201,6 +210,7 @@ impl<S: Wire> Future for Session<S> {
         session.receive_early(cx);
         session.work(cx);
         let Some(outcome) = session.outcome() else {
+            session.part_early(cx);
             return Poll::Pending;
         };
         session.client.say_goodbye(cx);

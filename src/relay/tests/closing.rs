@@ -64,6 +64,19 @@ async fn after_a_close_the_other_side_may_finish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leg_that_has_answered_its_close_is_not_kept_waiting_for_the_other() {
+    let mut rig = Rig::new(lenient());
+    rig.control.close(order(1001));
+    assert_eq!(rig.client.read_frame().await.close().0, Some(1001));
+    assert_eq!(rig.upstream.read_frame().await.close().0, Some(1001));
+    rig.client.send_close(1001, "").await;
+    assert!(rig.client.next_frame().await.is_none());
+    assert!(!rig.is_over());
+    rig.upstream.send_close(1001, "").await;
+    rig.outcome().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_behind_a_close_passes() {
     let mut rig = Rig::new(lenient());
     let close = rig.client.close_frame(1000, "");
