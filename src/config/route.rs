@@ -62,7 +62,7 @@ section! {
     /// subprotocol of the client's offer that a route lists; an offer that matches none takes the
     /// route without `subprotocols`. A host that matched never falls back to a less specific one.
     pub(super) struct RouteKeys at "`[[routes]]`" {
-        /// The route's name in logs. Left out: its host and path.
+        /// The route's name in logs. Left out: its host and path, and what else it is chosen by.
         pub(super) name: Option<At<String>> = at(name()), optional;
         /// Names of the listeners that it serves. Left out: all.
         pub(super) listeners: Option<Vec<At<String>>> = filled(refers_to(Refers::Listener)), optional;
@@ -213,21 +213,33 @@ impl RouteKeys {
         distinct(self.path.as_deref().unwrap_or(&any))
     }
 
-    /// The given name, or one made of hosts and paths.
+    /// The given name, or one made of all that the route is chosen by, so that it does not depend
+    /// on the other routes.
     pub(super) fn name(&self) -> String {
         if let Some(name) = &self.name {
             return name.value.clone();
         }
-        let join = |parts: Vec<String>| parts.join(",");
-        let hosts = self.host.iter().flatten().map(HostPattern::to_string);
-        let paths = self.path.iter().flatten().map(PathPattern::to_string);
-        let name = join(hosts.collect()) + &join(paths.collect());
-        if name.is_empty() {
-            "/*".to_owned()
-        } else {
-            name
+        let hosts = joined(self.host.iter().flatten());
+        let paths = joined(self.path.iter().flatten());
+        let mut name = match hosts + &paths {
+            name if name.is_empty() => "/*".to_owned(),
+            name => name,
+        };
+        for (word, values) in [(" for ", &self.subprotocols), (" on ", &self.listeners)] {
+            if let Some(values) = values {
+                name += word;
+                name += &joined(values.iter().map(|value| &value.value));
+            }
         }
+        name
     }
+}
+
+fn joined(parts: impl Iterator<Item = impl ToString>) -> String {
+    parts
+        .map(|part| part.to_string())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Written differently, a host may stand twice: `A.example` and `a.example`.

@@ -106,16 +106,8 @@ pub(super) async fn serve(arrival: Arrival) {
         return;
     };
     // A fresh task: this one has grown to the size of everything above.
-    let worker = place.worker;
-    let gate = exchange.gate.clone();
-    let session = tunnel::carry(
-        exchange.gate.clone(),
-        worker,
-        stream,
-        early,
-        *tunnel,
-        (permit, place),
-    );
+    let (gate, worker) = (&exchange.gate, place.worker);
+    let session = tunnel::carry(gate.clone(), stream, early, *tunnel, (permit, place));
     gate.workers.spawn(worker, session);
 }
 

@@ -8,9 +8,12 @@ use super::worker::Place;
 use super::{Gate, going_away};
 use crate::admission::Permit;
 use crate::config::Compression;
-use crate::http::{self as rules, Forwarded, Handshake, Target};
+use crate::http::{
+    Forwarded, Handshake, Target, accept_key, offer_for_upstream, remove_handshake,
+    remove_hop_by_hop,
+};
 use crate::net::Stream;
-use crate::relay::{Control, Early, Negotiated, relay};
+use crate::relay::{Control, Early, Negotiated, Rules, relay};
 use crate::session::Session;
 use crate::upstream::{self, Opened};
 use bytes::Bytes;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tracing::debug;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -92,8 +96,8 @@ fn upstream_ask(
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
-    rules::remove_hop_by_hop(&mut headers);
-    rules::remove_handshake(&mut headers);
+    remove_hop_by_hop(&mut headers);
+    remove_handshake(&mut headers);
     permit.strip(&mut headers, &mut query);
     site.reserved.strip(&mut headers);
 
@@ -119,7 +123,7 @@ fn upstream_ask(
         subprotocols: service.offer(&handshake.subprotocols),
         deflate: match service.compression {
             Compression::Off => None,
-            Compression::Passthrough => rules::offer_for_upstream(handshake),
+            Compression::Passthrough => offer_for_upstream(handshake),
         },
     }
 }
@@ -143,7 +147,7 @@ fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Op
     service.response_headers.apply(headers);
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    let accept = rules::accept_key(&handshake.key);
+    let accept = accept_key(&handshake.key);
     if let Ok(accept) = HeaderValue::from_str(&accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
@@ -158,24 +162,30 @@ fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Op
     answer
 }
 
-/// Carries a session to its end. `held` are the connection's permit and place.
-pub(super) async fn carry(
+/// What a client connection holds for as long as it is open.
+pub(super) type Held = (OwnedSemaphorePermit, Place);
+
+/// Registers a session and gives the future that carries it to its end.
+///
+/// To be called on the thread that runs the future. Not an `async fn`: what was needed for the
+/// handshake alone must not lie in an idle session's memory.
+pub(super) fn carry(
     gate: Arc<Gate>,
-    worker: usize,
     client: Stream,
     from_client: Bytes,
     tunnel: Tunnel,
-    held: (OwnedSemaphorePermit, Place),
-) {
+    held: Held,
+) -> impl Future<Output = ()> + Send + 'static {
     let Tunnel {
         opened,
         service,
         session,
         handshake_took,
     } = tunnel;
+    limit_silence(&service.rules, &[&client, &opened.stream]);
     gate.access_log.opened(&session, handshake_took);
     let control = session.control.clone();
-    let registered = gate.registry.register(worker, session);
+    let registered = gate.registry.register(held.1.worker, session);
     if gate.is_draining() {
         // It may have missed the order that all others got.
         control.close(going_away());
@@ -188,8 +198,22 @@ pub(super) async fn carry(
         deflate: opened.deflate.is_some(),
     };
     let rules = service.rules.clone();
-    drop(service);
-    let outcome = relay(client, opened.stream, early, rules, negotiated, control).await;
-    gate.access_log.ended(registered.session(), &outcome);
-    drop((registered, opened.lease, held));
+    let lease = opened.lease;
+    let carried = relay(client, opened.stream, early, rules, negotiated, control);
+    async move {
+        let outcome = carried.await;
+        gate.access_log.ended(registered.session(), &outcome);
+        drop((registered, lease, held));
+    }
+}
+
+/// A peer that vanished without a word acknowledges nothing: the kernel ends such a leg, even where
+/// the relay waits for nothing from it.
+fn limit_silence(rules: &Rules, legs: &[&Stream]) {
+    let Some(limit) = rules.write else { return };
+    for leg in legs {
+        if let Err(cause) = leg.set_user_timeout(limit) {
+            debug!(%cause, "TCP_USER_TIMEOUT");
+        }
+    }
 }

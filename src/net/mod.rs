@@ -11,4 +11,4 @@ mod unix;
 pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
 pub use bind::{Address, BindError, Listening};
 pub use process::{OpenFiles, raise_open_files, usable_cores};
-pub use stream::{Socket, Stream, set_user_timeout};
+pub use stream::{Socket, Stream};

@@ -31,14 +31,6 @@ pub enum Stream {
     Memory(Box<DuplexStream>),
 }
 
-/// How long sent bytes may stay unacknowledged before the kernel gives the connection up
-/// (`TCP_USER_TIMEOUT`), in milliseconds; longer than 49 days counts as that.
-pub fn set_user_timeout(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
-    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-    rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
-    Ok(())
-}
-
 /// Calls the same method on whichever stream it is.
 macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {
@@ -50,6 +42,29 @@ macro_rules! each {
             Stream::Memory($stream) => $call,
         }
     };
+}
+
+impl Stream {
+    /// How long bytes may wait, unsent or unacknowledged, before the kernel gives the connection up
+    /// (`TCP_USER_TIMEOUT`, in milliseconds; more than 49 days count as that). Other sockets than TCP
+    /// have no need of it: their other end cannot vanish unseen.
+    ///
+    /// # Errors
+    /// What the system says; the connection is as it was.
+    pub fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::TlsServer(stream) => stream.get_ref().0,
+            Self::TlsClient(stream) => stream.get_ref().0,
+            Self::Memory(_) => return Ok(()),
+        };
+        let Socket::Tcp(stream) = socket else {
+            return Ok(());
+        };
+        let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
+        Ok(())
+    }
 }
 
 impl AsyncRead for Stream {
@@ -173,7 +188,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap());
         let stream = stream.await.unwrap();
-        set_user_timeout(&stream, Duration::from_secs(60)).unwrap();
+        let stream = Stream::Plain(stream.into());
+        stream.set_user_timeout(Duration::from_secs(60)).unwrap();
+        let Stream::Plain(Socket::Tcp(stream)) = stream else {
+            unreachable!()
+        };
         assert_eq!(tcp_user_timeout(&stream).unwrap(), 60_000);
     }
 }

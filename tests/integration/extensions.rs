@@ -103,8 +103,10 @@ async fn rsv1_belongs_on_the_first_frame_of_a_message_only() {
             assert_eq!(&server.frame().await, frame, "{what}");
         }
         client.send_frame(&wrong).await;
-        client.close(1002).await;
-        server.close(1001).await;
+        tokio::join!(
+            client.close_and_leave(1002),
+            server.rest_as_a_proper_peer(false)
+        );
     }
 }
 

@@ -283,6 +283,7 @@ async fn upgrades_to_something_else_are_not_served() {
     refused_with(
         &[400, 426],
         [
+            ("nothing", ask().set("Upgrade", "")),
             ("h2c", ask().set("Upgrade", "h2c")),
             ("h2c too", ask().set("Upgrade", "websocket, h2c")),
             ("h2c before", ask().set("Upgrade", "h2c, websocket")),

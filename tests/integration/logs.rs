@@ -136,19 +136,30 @@ async fn how_a_session_ended_is_told() {
         let mut server = upstream.serve().await;
         assert_eq!(client.answer().await.status, 101);
         match end {
-            0 => client.reset(),
-            1 => server.reset(),
+            0 => {
+                client.reset();
+                server.ended().await;
+                drop(server);
+            }
+            1 => {
+                server.reset();
+                client.rest_as_a_proper_peer(true).await;
+            }
             2 => {
                 client.send(b"\xff\xff").await;
-                client.close(1002).await;
+                tokio::join!(
+                    client.close_and_leave(1002),
+                    server.rest_as_a_proper_peer(false)
+                );
+                drop((client, server));
             }
             _ => {
                 server.send(&Frame::text("cut in two").bytes()[..5]).await;
                 server.finish().await;
                 client.rest().await;
+                drop((client, server));
             }
         }
-        // Whatever is left of the two legs is gone by now.
         let ended = program.event("session ended").await;
         let by = ended["ended_by"].as_str().unwrap().to_owned();
         assert_eq!(
@@ -304,6 +315,7 @@ async fn the_access_log_can_be_switched_off() {
     let mut client = program.connect().await;
     client.send(alice("/chat").bytes(&program.address)).await;
     assert_eq!(client.answer().await.status, 101);
+    drop(client);
     program.signal(Signal::TERM);
     let (_, log) = program.ended().await;
     assert!(

@@ -28,14 +28,12 @@ async fn a_signal_drains_and_ends_with_0() {
         let (folder, upstream) = (TempDir::new().unwrap(), Upstream::bind().await);
         let (program, mut client, mut server) = with_session(&upstream, &folder, "").await;
         program.signal(signal);
-        for (leg, answer) in [
-            (&mut client, Frame::close(1001, "").masked()),
-            (&mut server, Frame::close(1001, "")),
-        ] {
-            leg.close(1001).await;
-            leg.send_frame(&answer).await;
-            leg.ended().await;
-        }
+        client.close(1001).await;
+        client.send_frame(&Frame::close(1001, "").masked()).await;
+        server.close(1001).await;
+        server.send_frame(&Frame::close(1001, "")).await;
+        client.ended().await;
+        server.ended().await;
         let (code, log) = program.ended().await;
         assert_eq!(code, Some(0), "{log:#?}");
     }

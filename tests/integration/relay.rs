@@ -107,8 +107,9 @@ async fn a_client_whose_text_is_no_text_gets_1007_and_the_upstream_1001() {
     let (_gateway, mut client, mut server) = pair("").await;
     let frame = Frame::text(b"\xff").masked().bytes();
     client.send(&frame).await;
-    let seen = server.rest_as_a_proper_peer(false).await;
-    assert!(!client.close(1007).await.is_empty());
+    let told = client.close_and_leave(1007);
+    let (seen, why) = tokio::join!(server.rest_as_a_proper_peer(false), told);
+    assert!(!why.is_empty());
     // Either nothing of the frame has passed, or its head, and the leg was cut.
     if seen != frame[..6] {
         let (told, _) = Frame::parse(&seen).unwrap();
@@ -150,8 +151,8 @@ async fn an_upstream_that_breaks_the_protocol_gets_1002_and_the_client_1011() {
 async fn an_upstream_whose_text_is_no_text_gets_1007() {
     let (_gateway, mut client, mut server) = pair("").await;
     server.send_frame(&Frame::text(b"\xc3\x28")).await;
-    server.close(1007).await;
-    let seen = client.rest_as_a_proper_peer(true).await;
+    let told = server.close_and_leave(1007);
+    let (seen, _) = tokio::join!(client.rest_as_a_proper_peer(true), told);
     assert!(!seen.contains(&0x28), "{}", seen.escape_ascii());
 }
 
@@ -190,6 +191,7 @@ async fn a_client_that_is_lost_ends_the_upstream_without_a_close() {
     let (gateway, client, mut server) = pair("").await;
     drop(client);
     server.ended().await;
+    drop(server);
     gateway.has_sessions(0).await;
 }
 
@@ -245,20 +247,26 @@ async fn both_sides_may_close_at_once() {
 
 /// Each side gets its Close with a reason and then, having answered, the end.
 async fn end(client: &mut Leg, to_client: u16, server: &mut Leg, to_upstream: u16) {
-    let reason = client.close(to_client).await;
-    assert!(!reason.is_empty(), "the client is told why");
-    let frame = server.frame().await;
-    assert!(frame.mask.is_some(), "{frame:?} must be masked");
-    let (code, reason) = frame.code().unwrap();
-    assert_eq!(code, to_upstream, "{reason}");
-    assert!(!reason.is_empty(), "the upstream is told why");
-    let _ = client
-        .try_send(&Frame::close(to_client, "").masked().bytes())
-        .await;
-    let _ = server
-        .try_send(&Frame::close(to_upstream, "").bytes())
-        .await;
-    client.finish().await;
-    client.ended().await;
-    server.ended().await;
+    let at_client = async {
+        let reason = client.close(to_client).await;
+        assert!(!reason.is_empty(), "the client is told why");
+        let _ = client
+            .try_send(&Frame::close(to_client, "").masked().bytes())
+            .await;
+        client.finish().await;
+        client.ended().await;
+    };
+    let at_upstream = async {
+        let frame = server.frame().await;
+        assert!(frame.mask.is_some(), "{frame:?} must be masked");
+        let (code, reason) = frame.code().unwrap();
+        assert_eq!(code, to_upstream, "{reason}");
+        assert!(!reason.is_empty(), "the upstream is told why");
+        let _ = server
+            .try_send(&Frame::close(to_upstream, "").bytes())
+            .await;
+        server.finish().await;
+        server.ended().await;
+    };
+    tokio::join!(at_client, at_upstream);
 }

@@ -66,7 +66,7 @@ async fn resets_in_the_middle_of_floods_leave_nothing_behind() {
         client.send(&flood).await;
         server.send(&Frame::binary(vec![8; 100_000]).bytes()).await;
         server.reset();
-        within("the client's end", client.rest()).await;
+        within("the client's end", client.rest_as_a_proper_peer(true)).await;
     }
     gateway.has_sessions(0).await;
 }

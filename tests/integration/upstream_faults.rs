@@ -160,6 +160,22 @@ async fn an_upstream_that_never_answers_gets_504() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_stalls_in_tls_gets_504() {
+    let silent = peer::silent().await;
+    let gateway = Gateway::start(&format!(
+        "{LISTENER}
+        [upstreams.mute]
+        endpoints = [\"{}\"]
+        connect_timeout = \"300ms\"
+        retries = 0
+        [[routes]]
+        upstream = \"mute\"",
+        silent.url().replace("ws://", "wss://")
+    ));
+    assert_eq!(gateway.status(&Handshake::new("/")).await, 504);
+}
+
+#[tokio::test]
 async fn opening_has_a_deadline_over_all_attempts() {
     let (one, two) = (peer::silent().await, peer::silent().await);
     let gateway = Gateway::start(&format!(

@@ -276,8 +276,10 @@ async fn a_close_is_not_lost_to_what_follows_the_violation() {
         let (mut client, mut server) = session(&gateway, &upstream).await;
         let flood = [Frame::text("bare").bytes(), vec![0x81; 256 << 10]].concat();
         client.send(&flood).await;
-        client.close(1002).await;
-        server.close(1001).await;
+        tokio::join!(
+            client.close_and_leave(1002),
+            server.rest_as_a_proper_peer(false)
+        );
     }
 }
 

@@ -180,6 +180,13 @@ impl Leg {
         reason
     }
 
+    /// The next frame must be a Close with `code`; hangs up then.
+    pub async fn close_and_leave(&mut self, code: u16) -> String {
+        let reason = self.close(code).await;
+        self.finish().await;
+        reason
+    }
+
     /// Everything until the connection ends, and how it did.
     pub async fn rest(&mut self) -> (Vec<u8>, End) {
         loop {
