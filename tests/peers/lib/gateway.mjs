@@ -50,8 +50,15 @@ export class Gateway {
   static async start(toml, files = {}) {
     const text = `[log]\nformat = "json"\n\n${toml.includes('[[listeners]]') ? '' : LISTENER}\n${toml}`;
     const dir = folder({ ...files, 'wsgate.toml': text });
-    const gateway = new Gateway(dir, text);
+    const gateway = new Gateway(dir, ['run', path.join(dir, 'wsgate.toml')], text);
     await gateway.#listening(text.split('[[listeners]]').length - 1);
+    return gateway;
+  }
+
+  /** `wsgate run --listen … --to …`, on a free port. */
+  static async quick(to) {
+    const gateway = new Gateway(folder(), ['run', '--listen', '127.0.0.1:0', '--to', to]);
+    await gateway.#listening(1);
     return gateway;
   }
 
@@ -60,16 +67,22 @@ export class Gateway {
   text = '';
   #waiters = new Set();
 
-  constructor(dir, configuration) {
+  constructor(dir, args, configuration = '') {
     this.dir = dir;
     this.configuration = configuration;
-    this.child = launch(binary(), ['run', path.join(dir, 'wsgate.toml')]);
+    this.child = launch(binary(), args, { cwd: dir });
     for (const stream of [this.child.stdout, this.child.stderr]) lines(stream, line => this.#line(line));
     this.exited = new Promise(resolve => this.child.on('close', (code, signal) => resolve({ code, signal })));
   }
 
   get port() {
     return this.ports.public;
+  }
+
+  /** Replaces a file of the configuration's folder in one step, as careful programs do. */
+  replace(name, text) {
+    fs.writeFileSync(path.join(this.dir, `${name}.new`), text);
+    fs.renameSync(path.join(this.dir, `${name}.new`), path.join(this.dir, name));
   }
 
   /** `ws://` URL of the plain listener. */

@@ -100,6 +100,8 @@ export class Peer {
     });
     peer.server.listen(unix ? { path: unix } : { port: 0, host: '127.0.0.1' });
     await once(peer.server, 'listening');
+    // A test that fails before it stops this must not keep the process alive.
+    peer.server.unref();
     peer.port = peer.server.address().port;
     return peer;
   }

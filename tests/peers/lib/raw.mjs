@@ -149,6 +149,7 @@ export async function rawPeer(serve) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  server.unref();
   const { port } = server.address();
   return { url: `ws://127.0.0.1:${port}`, port, async stop() { sockets.forEach(s => s.destroy()); server.close(); } };
 }

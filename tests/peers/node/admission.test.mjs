@@ -250,25 +250,32 @@ describe("an upstream's own answer", () => {
     assert.equal(answer.body, 'no room here');
   });
 
+  test('200 passes as the plain answer that it is', async () => {
+    const answer = await refused(gateway.url('/200'));
+    assert.equal(answer.status, 200);
+    assert.equal(answer.body, 'ok');
+  });
+
   test('a redirect passes', async () => {
     const answer = await refused(gateway.url('/302'));
     assert.equal(answer.status, 302);
     assert.equal(answer.headers.location, '/elsewhere');
   });
 
-  for (const what of ['accept', 'protocol', 'extension', '200', 'noise', 'nothing']) {
+  for (const what of ['accept', 'protocol', 'extension', 'noise', 'nothing']) {
     test(`a broken answer (${what}) is 502`, async () => {
       assert.equal((await refused(gateway.url(`/${what}`))).status, 502);
     });
   }
 
-  test('a refused handshake is never a pipe', async () => {
-    const client = await Raw.connect(gateway.port);
-    const { status } = await client.ask(gateway.port, '/404');
-    assert.equal(status, 404);
-    client.write('GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n');
-    await client.rest();
-    assert.equal(peer.leaked, undefined);
-    assert.ok(!peer.requests.some(request => request.url === '/smuggled'));
-  });
+  for (const status of [200, 302, 404]) {
+    test(`a handshake answered with ${status} is never a pipe`, async () => {
+      const client = await Raw.connect(gateway.port);
+      assert.equal((await client.ask(gateway.port, `/${status}`)).status, status);
+      client.write('GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n');
+      await client.rest();
+      assert.equal(peer.leaked, undefined);
+      assert.ok(!peer.requests.some(request => request.url === '/smuggled'));
+    });
+  }
 });

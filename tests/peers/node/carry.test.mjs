@@ -181,6 +181,12 @@ describe('ws to ws', () => {
     await client.echo('counted');
     client.socket.close(4321, 'logged');
     await client.close();
-    await gateway.event(event => JSON.stringify(event).includes('4321'), 'access line with the close code');
+    const line = await gateway.event(
+      event => event.message === 'session ended' && event.client_close_received === 4321, 'access line with the close code');
+    const { ended_by, route, to_client_bytes, to_client_messages, to_upstream_bytes, to_upstream_messages, upstream_close_sent } = line;
+    assert.deepEqual({ ended_by, route, upstream_close_sent }, { ended_by: 'client', route: '/echo', upstream_close_sent: 4321 });
+    // The Close itself counts with its code and reason.
+    assert.deepEqual([to_upstream_messages, to_upstream_bytes], [1, 'counted'.length + 2 + 'logged'.length]);
+    assert.deepEqual([to_client_messages, to_client_bytes], [1, 'counted'.length + 2 + 'logged'.length]);
   });
 });

@@ -41,6 +41,24 @@ describe('the heartbeat', () => {
     assert.equal((await server.close()).code, 1001);
   });
 
+  test('a client that stalls inside a large message, longer than ping and pong together, keeps its session', async t => {
+    const peer = await Peer.start({ echo: false });
+    const gateway = await Gateway.start(
+      `[[routes]]\nupstream = "${peer.url}"\n[routes.limits]\nmax_message_size = "off"\n${beat('1s')}`);
+    t.after(() => Promise.all([gateway.stop(), peer.stop()]));
+    const client = await open(gateway.url(), [], { maxPayload: 0 });
+    const server = await peer.session();
+    const data = Buffer.alloc(64 << 20, 'stall');
+    client.socket.pause();
+    server.socket.send(data);
+    await new Promise(resolve => setTimeout(resolve, 5000));
+    client.socket.resume();
+    assert.ok(data.equals(await client.message(60_000)));
+    client.socket.close(1000);
+    assert.equal((await client.close()).code, 1000);
+    assert.equal((await server.close()).code, 1000);
+  });
+
   test("the gateway's own pongs reach nobody", async t => {
     const { peer, gateway } = await pair(t, '', beat('15s'));
     const client = await Raw.open(gateway.port, '/');

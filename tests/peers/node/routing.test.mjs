@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Gateway, folder } from '../lib/gateway.mjs';
 import { Peer, open, refused, within } from '../lib/peer.mjs';
+import { Raw } from '../lib/raw.mjs';
 
 describe('routes', () => {
   let gateway, first, second, local;
@@ -131,7 +132,7 @@ describe('routes', () => {
   test('what the upstream is told', async () => {
     const { client, server } = await reach(first, '/tree', [], {
       origin: `http://127.0.0.1:${gateway.port}`,
-      headers: { 'X-Forwarded-For': '6.6.6.6', 'X-Real-IP': '6.6.6.6', 'X-Own': 'kept', Cookie: 'a=b', Connection: 'Upgrade, X-Hop', 'X-Hop': 'gone' },
+      headers: { 'X-Forwarded-For': '6.6.6.6', 'X-Real-IP': '6.6.6.6', 'X-Own': 'kept', Cookie: 'a=b' },
     });
     const { headers } = server.request;
     assert.equal(headers['x-forwarded-for'], '127.0.0.1');
@@ -143,8 +144,16 @@ describe('routes', () => {
     assert.equal(headers.origin, `http://127.0.0.1:${gateway.port}`);
     assert.equal(headers['x-own'], 'kept');
     assert.equal(headers.cookie, 'a=b');
-    assert.equal(headers['x-hop'], undefined);
     assert.ok(client.response.headers['sec-websocket-accept']);
+  });
+
+  test('headers that Connection names end at the gateway', async () => {
+    const client = await Raw.open(gateway.port, '/tree', { Connection: 'keep-alive, Upgrade, X-Hop, Origin', 'X-Hop': 'gone', 'X-Own': 'kept' });
+    const { headers } = (await first.session()).request;
+    assert.equal(headers['x-hop'], undefined);
+    assert.equal(headers['x-own'], 'kept');
+    assert.equal(headers.connection.toLowerCase(), 'upgrade');
+    client.destroy();
   });
 
   test('a plain request is told to upgrade', async () => {
