@@ -18,6 +18,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -47,6 +48,8 @@ pub(super) struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
+    /// Whether a request has come and its answer is not yet decided.
+    is_answering: AtomicBool,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
@@ -64,6 +67,15 @@ impl Exchange {
     /// The 101 that is returned next turns this connection into `tunnel`.
     pub(super) fn promise(&self, tunnel: Tunnel) {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    /// Ends when the connection is to be given up for a drain: not while a request waits for its
+    /// answer. Cancel-safe.
+    async fn closing_time(&self) {
+        self.gate.closing_time().await;
+        while self.is_answering.load(Ordering::Relaxed) {
+            self.gate.closing_time().await;
+        }
     }
 
     fn promised(&self) -> Option<Tunnel> {
@@ -89,7 +101,11 @@ pub(super) async fn serve(arrival: Arrival) {
         Peer::Tcp(address) => Some(address.ip()),
         Peer::Unix => None,
     };
-    let stream = match timeout_at(deadline, secure(&site, listener, accepted)).await {
+    let secured = tokio::select! {
+        secured = timeout_at(deadline, secure(&site, listener, accepted)) => secured,
+        () = gate.closing_time() => return,
+    };
+    let stream = match secured {
         Ok(Ok(stream)) => stream,
         Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
         Err(_) => return debug!(?client, "TLS not done in time"),
@@ -100,6 +116,7 @@ pub(super) async fn serve(arrival: Arrival) {
         listener,
         client,
         server_name: server_name(&stream),
+        is_answering: AtomicBool::new(false),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -141,7 +158,10 @@ async fn speak_http(
         // A client may end its sending with its request and still wants its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
-    let result = poll_fn(|cx| http.poll_without_shutdown(cx)).await;
+    let result = tokio::select! {
+        result = poll_fn(|cx| http.poll_without_shutdown(cx)) => result,
+        () = exchange.closing_time() => Ok(()),
+    };
     let parts = http.into_parts();
     let guarded = parts.io.into_inner();
     match (result, exchange.promised()) {
@@ -199,6 +219,11 @@ impl Service<Request<Incoming>> for Requests {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = self.0.clone();
-        Box::pin(async move { Ok(request::serve(&exchange, request).await.map(Full::new)) })
+        exchange.is_answering.store(true, Ordering::Relaxed);
+        Box::pin(async move {
+            let answer = request::serve(&exchange, request).await;
+            exchange.is_answering.store(false, Ordering::Relaxed);
+            Ok(answer.map(Full::new))
+        })
     }
 }

@@ -23,8 +23,9 @@ use crate::session::Registry;
 use crate::telemetry::AccessLog;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
 
 /// What lives as long as the process and is shared by all connections.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub struct Gate {
     connections: Arc<Semaphore>,
     max_connections: u32,
     access_log: AccessLog,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 impl Gate {
@@ -49,7 +50,7 @@ impl Gate {
             workers,
             max_connections,
             access_log: log,
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
         }
     }
 
@@ -71,13 +72,25 @@ impl Gate {
     /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
     /// frame boundaries. Returns how many were live.
     pub fn start_draining(&self) -> usize {
-        self.draining.store(true, Ordering::SeqCst);
+        self.draining.send_replace(true);
         self.registry.close_all(&going_away())
     }
 
     /// Whether [`Self::start_draining`] was called.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        *self.draining.borrow()
+    }
+
+    /// Ends a moment after a drain has begun: who has not asked for anything by then is not waited
+    /// for. Cancel-safe.
+    async fn closing_time(&self) {
+        // An error would mean that the sender is gone, and that is this very gate.
+        let _ = self
+            .draining
+            .subscribe()
+            .wait_for(|is_draining| *is_draining)
+            .await;
+        sleep(DRAIN_GRACE).await;
     }
 
     /// Ends when no client connection is left, in whatever state. To be waited for once accepting
@@ -87,6 +100,9 @@ impl Gate {
         drop(self.connections.acquire_many(self.max_connections).await);
     }
 }
+
+/// How long a client that is about to ask may take, so that it is told 503 rather than nothing.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// RFC 6455 §7.4.1: 1001 is "a server going down".
 fn going_away() -> CloseOrder {

@@ -9,8 +9,9 @@ use crate::http::{Ask, Handshake, Target, request_id, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -116,7 +117,13 @@ impl<'a> Story<'a> {
                 own_origin: None,
             })
             .await?;
-        Ok(builtin::page())
+        let mut page = builtin::page();
+        if parts.headers.contains_key(TRANSFER_ENCODING) {
+            // Nobody looks for the end of the chunks, so nothing behind them may be a request.
+            page.headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(page)
     }
 
     /// Logs a failure and says what is answered.

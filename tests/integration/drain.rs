@@ -139,10 +139,16 @@ async fn a_handshake_under_way_is_refused_or_closed_at_once() {
 #[tokio::test]
 async fn a_silent_connection_does_not_hold_up_the_drain_for_long() {
     let upstream = Upstream::bind().await;
-    let gateway = gateway(&upstream, "300ms");
+    let gateway = gateway(&upstream, "1h");
     let mut silent = gateway.connect().await;
-    gateway.drain().await;
-    silent.rest().await;
+    let goes_home = async {
+        silent.ended().await;
+        drop(silent);
+    };
+    let drained = within("the end of the drain", async {
+        tokio::join!(gateway.drain(), goes_home).0
+    });
+    assert_eq!(drained.await.sessions, 0);
 }
 
 #[tokio::test]
