@@ -1,0 +1,304 @@
+//! A stream that shows hyper only request heads that passed [`crate::http::HeadScan`].
+//!
+//! It holds a head back until it is whole and checked, then hands it on untouched. One head at a
+//! time: what comes behind a request waits until that is answered, so that bad bytes behind a good
+//! request do not cost the client its answer. After an upgrade or the head of a chunked body
+//! everything passes: there is nothing behind it that may be taken for a head, as the gateway ends
+//! such a connection. A head that is awaited has a deadline; while an answer is owed there is none.
+
+mod deadline;
+#[cfg(test)]
+mod tests;
+
+use crate::http::{Body, Head, HeadError, HeadScan};
+use bytes::{Buf, Bytes, BytesMut};
+use deadline::Deadline;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// `S` with its request heads checked. Writes pass as they are.
+#[derive(Debug)]
+pub(super) struct Guarded<S> {
+    io: S,
+    limit: usize,
+    phase: Phase,
+    scan: HeadScan,
+    /// Read from `io` and not yet handed on. Empty and without memory most of the time.
+    held: BytesMut,
+    /// How many bytes of `held` passed.
+    released: usize,
+    verdict: Option<HeadError>,
+    answer: Answer,
+    /// Who waits for the answer to be out.
+    reader: Option<Waker>,
+    deadline: Option<Deadline>,
+}
+
+/// What the next byte from the client belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Body(u64),
+    /// Something that is not looked into.
+    Raw,
+}
+
+/// To the head that was handed on last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// None is owed.
+    Given,
+    Owed,
+    /// Written at least in part, not yet flushed.
+    Begun,
+}
+
+impl<S> Guarded<S> {
+    /// Guards `io`, from the start of a connection on. Heads have at most `limit` bytes.
+    pub(super) fn new(io: S, limit: usize) -> Self {
+        Self {
+            io,
+            limit,
+            phase: Phase::Head,
+            scan: HeadScan::new(limit),
+            held: BytesMut::new(),
+            released: 0,
+            verdict: None,
+            answer: Answer::Given,
+            reader: None,
+            deadline: None,
+        }
+    }
+
+    /// The first head must be whole by `first`, any other `each` after the answer before it. Later
+    /// than that reading fails.
+    pub(super) fn with_deadline(self, first: Instant, each: Duration) -> Self {
+        Self {
+            deadline: Some(Deadline::new(first, each)),
+            ..self
+        }
+    }
+
+    /// Whether reading failed because a head did not come in time.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::has_passed)
+    }
+
+    /// Why reading failed, if a head is the reason. To be asked however hyper ended: for it a read
+    /// that fails between two requests is a good end.
+    pub(super) fn verdict(&self) -> Option<HeadError> {
+        self.verdict
+    }
+
+    /// Whether a head has begun to arrive and not yet been handed on.
+    pub(super) fn is_within_head(&self) -> bool {
+        self.phase == Phase::Head && self.answer == Answer::Given && !self.held.is_empty()
+    }
+
+    /// The stream below, and what was read from it and not handed on. Of a connection that was
+    /// refused nobody may make sense of the latter.
+    pub(super) fn into_inner(self) -> (S, Bytes) {
+        (self.io, self.held.freeze())
+    }
+
+    /// Finds out how much of what is held may go.
+    fn release(&mut self) {
+        match self.phase {
+            Phase::Head => match self.scan.scan(&self.held) {
+                Ok(Some(head)) => self.release_head(head),
+                Ok(None) => {}
+                Err(error) => self.verdict = Some(error),
+            },
+            Phase::Body(left) => {
+                self.released =
+                    usize::try_from(left).map_or(self.held.len(), |left| left.min(self.held.len()));
+                self.pass_body(left, self.released);
+            }
+            Phase::Raw => self.released = self.held.len(),
+        }
+    }
+
+    fn release_head(&mut self, head: Head) {
+        if let Some(deadline) = &mut self.deadline {
+            deadline.met();
+        }
+        self.released = head.len;
+        self.scan = HeadScan::new(self.limit);
+        self.answer = Answer::Owed;
+        self.phase = match head.body {
+            _ if head.upgrade => Phase::Raw,
+            Body::None => Phase::Head,
+            Body::Length(length) => Phase::Body(length),
+            Body::Chunked => Phase::Raw,
+        };
+    }
+
+    /// Counts `len` bytes of a body of which `left` were missing.
+    fn pass_body(&mut self, left: u64, len: usize) {
+        self.phase = match left.saturating_sub(len as u64) {
+            0 => Phase::Head,
+            left => Phase::Body(left),
+        };
+    }
+
+    /// Whether the next head must wait.
+    fn waits_for_answer(&self) -> bool {
+        self.phase == Phase::Head && self.answer != Answer::Given
+    }
+
+    /// Moves what passed from `held` to `buf`; false if that is nothing.
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if self.released == 0 && !self.held.is_empty() && !self.waits_for_answer() {
+            self.release();
+        }
+        let len = self.released.min(buf.remaining());
+        buf.put_slice(&self.held[..len]);
+        self.held.advance(len);
+        self.released -= len;
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+        len > 0
+    }
+
+    /// Takes what was read into `buf` behind `start` back into `held`.
+    fn hold(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
+        self.held.extend_from_slice(&buf.filled()[start..]);
+        buf.set_filled(start);
+    }
+
+    /// Ready once the head that is awaited is overdue.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.deadline {
+            Some(deadline) if self.answer == Answer::Given => deadline.poll(cx),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// An answer is out: the next head may come.
+    fn answered(&mut self) {
+        self.answer = Answer::Given;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads more of a head; no bytes are the end of the stream.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let len = buf.filled().len() - start;
+        self.hold(buf, start);
+        Poll::Ready(Ok(len))
+    }
+
+    /// Reads more of a body straight into `buf`, and holds what comes behind it.
+    fn poll_body(
+        &mut self,
+        left: u64,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let len = buf.filled().len() - start;
+        let of_body = usize::try_from(left).map_or(len, |left| left.min(len));
+        self.hold(buf, start + of_body);
+        self.pass_body(left, of_body);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if buf.remaining() == 0 || this.hand_on(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(error) = this.verdict {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+            match this.phase {
+                Phase::Raw => return Pin::new(&mut this.io).poll_read(cx, buf),
+                Phase::Body(left) => return this.poll_body(left, cx, buf),
+                Phase::Head if this.waits_for_answer() && !this.held.is_empty() => {
+                    this.reader = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                Phase::Head => match this.poll_head(cx, buf)? {
+                    Poll::Ready(0) => return Poll::Ready(Ok(())),
+                    Poll::Ready(_) => {}
+                    Poll::Pending => {
+                        ready!(this.poll_deadline(cx));
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
+        let has_begun = matches!(written, Poll::Ready(Ok(len)) if *len > 0);
+        if has_begun && self.answer == Answer::Owed {
+            self.answer = Answer::Begun;
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.note_written(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.note_written(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        if this.answer == Answer::Begun {
+            this.answered();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
