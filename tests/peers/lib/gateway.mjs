@@ -9,7 +9,11 @@ const START_LIMIT = 30_000;
 const LISTENER = '[[listeners]]\nname = "public"\naddress = "127.0.0.1:0"\n';
 
 const running = new Set();
-process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
+const folders = [];
+process.on('exit', () => {
+  running.forEach(child => child.kill('SIGKILL'));
+  folders.forEach(dir => fs.rmSync(dir, { recursive: true, force: true }));
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 function binary() {
@@ -26,9 +30,10 @@ export function launch(command, args, options = {}) {
   return child;
 }
 
-/** A folder for one test's files; `files` is written into it. */
+/** A folder for one test's files, gone when the process ends; `files` is written into it. */
 export function folder(files = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'wsgate-peers-'));
+  folders.push(dir);
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(dir, name), text);
   return dir;
 }

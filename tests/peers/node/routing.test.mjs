@@ -18,21 +18,18 @@ describe('routes', () => {
       [[routes]]
       host = "127.0.0.1"
       path = "/chat"
-      name = "chat"
       subprotocols = ["chat.v2", "chat.v1"]
       upstream = "${first.url}"
 
       [[routes]]
       host = "127.0.0.1"
       path = "/chat"
-      name = "mqtt"
       subprotocols = ["mqtt"]
       upstream = "${second.url}"
 
       [[routes]]
       host = "127.0.0.1"
       path = "/mixed"
-      name = "json"
       subprotocols = ["json"]
       upstream = "${first.url}"
 

@@ -179,11 +179,9 @@ class Rules(PeerCase):
         second, _ = await self.server(subprotocols=["mqtt"])
         port = await self.gateway(f"""
             [[routes]]
-            name = "chat"
             subprotocols = ["chat.v2", "chat.v1"]
             upstream = "ws://127.0.0.1:{first}"
             [[routes]]
-            name = "mqtt"
             subprotocols = ["mqtt"]
             upstream = "ws://127.0.0.1:{second}"
             """)
