@@ -2,6 +2,7 @@
 
 use super::certificate::read_certificates;
 use super::error::{FileProblem, TlsError};
+use super::trust::Trust;
 use super::{ALPN, provider};
 use crate::config::UpstreamTls;
 use crate::net::Socket;
@@ -10,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The TLS of one upstream.
 #[derive(Debug)]
@@ -23,10 +24,12 @@ pub struct ClientTls {
 impl ClientTls {
     /// Reads the roots to trust.
     pub fn load(settings: &UpstreamTls) -> Result<Self, TlsError> {
-        let roots = match &settings.ca {
+        let (roots, pinned) = match &settings.ca {
             Some(file) => roots_of(file)?,
-            None => system_roots()?,
+            None => (system_roots()?, Vec::new()),
         };
+        let trust = Trust::new(roots, pinned)
+            .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))?;
         let server_name = settings
             .server_name
             .as_ref()
@@ -35,7 +38,8 @@ impl ClientTls {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Setup)?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
@@ -64,15 +68,17 @@ fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     })
 }
 
-/// A certificate in the file that cannot be a root is an error: it was put there on purpose.
-fn roots_of(file: &Path) -> Result<RootCertStore, TlsError> {
+/// The roots of a file, and the same as certificates that may be an endpoint's own. One that cannot
+/// be a root is an error: it was put there on purpose.
+fn roots_of(file: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in read_certificates(file)? {
+    let certificates = read_certificates(file)?;
+    for certificate in &certificates {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| FileProblem::Certificate(error.to_string()).of(file))?;
     }
-    Ok(roots)
+    Ok((roots, certificates))
 }
 
 /// Systems carry roots that nobody can read any more; those are passed over.

@@ -8,6 +8,7 @@ mod certificates;
 mod client;
 mod error;
 mod server;
+mod trust;
 
 pub use client::ClientTls;
 pub use error::{FileProblem, TlsError};

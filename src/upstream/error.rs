@@ -184,6 +184,17 @@ impl OpenError {
         }
     }
 
+    /// The error with all its causes, for a log line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// Whose fault it is. A gateway without descriptors or ports says nothing about the endpoint.
     pub fn side(&self) -> Side {
         match self {

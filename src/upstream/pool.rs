@@ -209,8 +209,7 @@ fn note(endpoint: &Endpoint, error: Option<&OpenError>) {
     match error {
         Some(error) if is_fault(error) => {
             if endpoint.note_failing(true) {
-                let error: &dyn std::error::Error = error;
-                tracing::warn!(endpoint = %endpoint.name, error, "an endpoint fails");
+                tracing::warn!(endpoint = %endpoint.name, error = error.chain(), "an endpoint fails");
             }
         }
         Some(OpenError::Refused(_)) | None => {
