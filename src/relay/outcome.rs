@@ -101,6 +101,22 @@ impl End {
     }
 }
 
+impl End {
+    /// What the label leaves open: which rule was broken, how a connection failed. For logs.
+    pub fn detail(self) -> Option<String> {
+        match self {
+            Self::ClientViolation(violation) | Self::UpstreamViolation(violation) => {
+                Some(violation.to_string())
+            }
+            Self::ClientLost(loss) | Self::UpstreamLost(loss) => Some(match loss {
+                Loss::Eof => "the connection ended without a Close".to_owned(),
+                Loss::Error(kind) => kind.to_string(),
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// What passed in one direction: frames that were sent on, not those of the gateway itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -140,4 +156,27 @@ pub struct Outcome {
     pub to_client: Totals,
     /// From the handshake to the end.
     pub duration: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_tells_which_rule_was_broken_and_how_a_leg_was_lost() {
+        let reset = io::ErrorKind::ConnectionReset;
+        for (end, expected) in [
+            (
+                End::ClientViolation(Violation::Utf8),
+                Some(Violation::Utf8.to_string()),
+            ),
+            (
+                End::UpstreamLost(Loss::Error(reset)),
+                Some(reset.to_string()),
+            ),
+            (End::ClosedByClient, None),
+        ] {
+            assert_eq!(end.detail(), expected, "{end:?}");
+        }
+    }
 }

@@ -41,6 +41,25 @@ pub struct Refused<'a> {
     pub took: Duration,
 }
 
+/// A line about a session: what all of them say of it, then what this one adds.
+macro_rules! session_line {
+    ($session:expr, $($what:tt)+) => {
+        info!(
+            target: "wsgate::access",
+            request_id = $session.request_id,
+            listener = &*$session.listener,
+            client = $session.client.map(tracing::field::display),
+            host = $session.host,
+            path = $session.path,
+            route = &*$session.route,
+            upstream = &*$session.upstream,
+            endpoint = $session.endpoint,
+            identity = $session.identity,
+            $($what)+
+        )
+    };
+}
+
 impl AccessLog {
     /// `[log] access`
     pub fn new(on: bool) -> Self {
@@ -52,17 +71,8 @@ impl AccessLog {
         if !self.on {
             return;
         }
-        info!(
-            target: "wsgate::access",
-            request_id = session.request_id,
-            listener = &*session.listener,
-            client = session.client.map(tracing::field::display),
-            host = session.host,
-            path = session.path,
-            route = &*session.route,
-            upstream = &*session.upstream,
-            endpoint = session.endpoint,
-            identity = session.identity,
+        session_line!(
+            session,
             subprotocol = session.subprotocol,
             handshake_ms = millis(took),
             "session opened"
@@ -81,19 +91,11 @@ impl AccessLog {
             to_client,
             ..
         } = outcome;
-        info!(
-            target: "wsgate::access",
-            request_id = session.request_id,
-            listener = &*session.listener,
-            client = session.client.map(tracing::field::display),
-            host = session.host,
-            path = session.path,
-            route = &*session.route,
-            upstream = &*session.upstream,
-            endpoint = session.endpoint,
-            identity = session.identity,
+        session_line!(
+            session,
             ended_by = outcome.ended_by.label(),
             reason = outcome.end.label(),
+            detail = outcome.end.detail(),
             client_close_received = client.close_received,
             client_close_sent = client.close_sent,
             client_cut_mid_frame = client.cut_mid_frame,
