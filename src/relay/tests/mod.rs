@@ -6,6 +6,7 @@ mod heartbeat;
 mod passing;
 mod peer;
 mod pressure;
+mod rates;
 mod simulation;
 mod sockets;
 mod stream;
@@ -29,6 +30,8 @@ fn lenient() -> Rules {
         max_duration: None,
         write: None,
         close: Duration::from_secs(5),
+        from_client: Vec::new(),
+        from_upstream: Vec::new(),
     }
 }
 
@@ -60,6 +63,7 @@ impl Rig {
             early,
             courses.of(0),
             negotiated,
+            0,
             Arc::clone(&control),
         );
         Self {
