@@ -3,7 +3,7 @@
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, OriginRule, auth};
 use crate::config::{self, Compression, Route};
-use crate::relay::Rules;
+use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
 use crate::upstream::Pool;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +23,8 @@ pub(super) struct Service {
     pub(super) identity_header: Option<HeaderName>,
     pub(super) request_headers: Edits,
     pub(super) response_headers: Edits,
-    pub(super) rules: Arc<Rules>,
+    /// The rules of its sessions, and what passes in them.
+    pub(super) courses: Courses,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -66,7 +67,7 @@ impl Service {
             identity_header,
             request_headers: edits(route, &route.request_headers)?,
             response_headers: edits(route, &route.response_headers)?,
-            rules: Arc::new(rules(route)),
+            courses: Courses::new(Arc::new(rules(route))),
         })
     }
 
