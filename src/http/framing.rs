@@ -47,7 +47,7 @@ pub(super) fn check_lines(bytes: &[u8]) -> Result<Head, HeadError> {
 }
 
 /// Takes the next line off, without its end.
-fn next_line<'a>(lines: &mut &'a [u8]) -> &'a [u8] {
+pub(super) fn next_line<'a>(lines: &mut &'a [u8]) -> &'a [u8] {
     let end = lines
         .iter()
         .position(|&byte| byte == b'\r')
@@ -113,12 +113,8 @@ impl Fields {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(HeadError::Folded);
         }
-        let colon = line.iter().position(|&byte| byte == b':');
-        let (name, value) = line.split_at(colon.ok_or(HeadError::HeaderName)?);
-        if !is_token(name) {
-            return Err(HeadError::HeaderName);
-        }
-        self.add_field(name, trim(&value[1..]))
+        let (name, value) = field(line).ok_or(HeadError::HeaderName)?;
+        self.add_field(name, value)
     }
 
     fn add_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
@@ -150,8 +146,15 @@ impl Fields {
     }
 }
 
+/// Name and value of a header line; `None` if the name is no token or has no colon right behind it.
+pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    is_token(name).then(|| (name, trim(value)))
+}
+
 /// Digits alone; `parse` would take a sign.
-fn number(value: &[u8]) -> Option<u64> {
+pub(super) fn number(value: &[u8]) -> Option<u64> {
     let is_digits = value.iter().all(u8::is_ascii_digit);
     let text = str::from_utf8(value).ok().filter(|_| is_digits)?;
     text.parse().ok()

@@ -5,6 +5,7 @@
 //! ends, and hyper takes it.
 
 use super::framing::{Head, check_lines};
+use super::line::{Line, LineFault};
 use http::StatusCode;
 use thiserror::Error;
 
@@ -17,26 +18,20 @@ pub struct HeadScan {
     limit: usize,
     /// Bytes looked at.
     seen: usize,
-    line: Line,
+    place: Place,
     /// Whether an empty line came before the request line.
     is_late: bool,
 }
 
 /// Where the scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum Place {
     /// Before the request line.
     Before,
-    /// At the start of a header line.
-    Start,
-    /// Behind at least one byte of a line.
-    Text,
     /// Behind the CR of an empty line before the request line.
     BeforeCr,
-    /// Behind the CR of the empty line that ends the head.
-    StartCr,
-    /// Behind the CR of a line with text.
-    TextCr,
+    /// In the lines.
+    In(Line),
 }
 
 /// Why a head is refused.
@@ -108,7 +103,7 @@ impl HeadScan {
         Self {
             limit,
             seen: 0,
-            line: Line::Before,
+            place: Place::Before,
             is_late: false,
         }
     }
@@ -132,27 +127,36 @@ impl HeadScan {
 
     /// Whether `byte` is the last one.
     fn take(&mut self, byte: u8) -> Result<bool, HeadError> {
-        self.line = match (self.line, byte) {
-            (Line::StartCr, b'\n') => return Ok(true),
-            (Line::TextCr, b'\n') => Line::Start,
+        let line = match (self.place, byte) {
+            (Place::Before, b'\r') => {
+                self.place = Place::BeforeCr;
+                return Ok(false);
+            }
             // RFC 9112 §2.2: one empty line before a request is forgiven.
-            (Line::BeforeCr, b'\n') if !self.is_late => {
+            (Place::BeforeCr, b'\n') if !self.is_late => {
                 self.is_late = true;
-                Line::Before
+                self.place = Place::Before;
+                return Ok(false);
             }
-            (Line::BeforeCr, b'\n') => return Err(HeadError::RequestLine),
-            (Line::StartCr | Line::TextCr | Line::BeforeCr, _) | (_, b'\n') => {
-                return Err(HeadError::LineEnd);
-            }
-            (Line::Before, b'\r') => Line::BeforeCr,
-            (Line::Start, b'\r') => Line::StartCr,
-            (Line::Text, b'\r') => Line::TextCr,
-            (_, byte) if byte.is_ascii_control() && byte != b'\t' => {
-                return Err(HeadError::Control);
-            }
-            (Line::Before | Line::Start | Line::Text, _) => Line::Text,
+            (Place::BeforeCr, b'\n') => return Err(HeadError::RequestLine),
+            (Place::BeforeCr, _) => return Err(HeadError::LineEnd),
+            (Place::Before, _) => Line::Start,
+            (Place::In(line), _) => line,
         };
+        let Some(next) = line.after(byte)? else {
+            return Ok(true);
+        };
+        self.place = Place::In(next);
         Ok(false)
+    }
+}
+
+impl From<LineFault> for HeadError {
+    fn from(fault: LineFault) -> Self {
+        match fault {
+            LineFault::End => Self::LineEnd,
+            LineFault::Control => Self::Control,
+        }
     }
 }
 

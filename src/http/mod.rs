@@ -4,7 +4,9 @@
 //! Pure: no socket, clock or task, and no knowledge of routes or settings. Rules are those of
 //! RFC 9110 and 9112 (HTTP/1.1), RFC 6454 (Origin), RFC 6455 (handshake), RFC 7692 (compression).
 
+mod answer;
 mod authority;
+mod chunked;
 mod deflate;
 mod extension;
 mod forwarded;
@@ -13,6 +15,7 @@ mod handshake;
 mod head;
 mod headers;
 mod key;
+mod line;
 mod negotiation;
 mod origin;
 mod path;
@@ -21,7 +24,9 @@ mod request_id;
 mod target;
 mod token;
 
+pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
+pub use chunked::{ChunkError, ChunkStep, Chunks};
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;
 pub use framing::{Body, Head};

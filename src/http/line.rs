@@ -1,0 +1,42 @@
+//! Line ends and controls, byte by byte: what the heads of requests, the heads of answers and the
+//! trailers of chunked bodies have in common (RFC 9112 §2.2). CRLF ends a line, nothing else does.
+
+/// Where in its lines a section of lines is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// At the start of a line.
+    Start,
+    /// Behind at least one byte of a line.
+    Text,
+    /// Behind the CR of the empty line that ends the section.
+    StartCr,
+    /// Behind the CR of a line with text.
+    TextCr,
+}
+
+/// What no line may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineFault {
+    /// A line feed without carriage return, or the other way round.
+    End,
+    /// NUL, another control, DEL.
+    Control,
+}
+
+impl Line {
+    /// Where one more byte leads; `None` if it was the last one of the section.
+    pub(super) fn after(self, byte: u8) -> Result<Option<Self>, LineFault> {
+        let next = match (self, byte) {
+            (Self::StartCr, b'\n') => return Ok(None),
+            (Self::TextCr, b'\n') => Self::Start,
+            (Self::StartCr | Self::TextCr, _) | (_, b'\n') => return Err(LineFault::End),
+            (Self::Start, b'\r') => Self::StartCr,
+            (Self::Text, b'\r') => Self::TextCr,
+            (_, byte) if byte.is_ascii_control() && byte != b'\t' => {
+                return Err(LineFault::Control);
+            }
+            (Self::Start | Self::Text, _) => Self::Text,
+        };
+        Ok(Some(next))
+    }
+}
