@@ -2,12 +2,13 @@
 //! between its frames what the gateway itself has to say there.
 
 use super::buffer::{self, Buffers};
+use super::cashier::Stop;
 use super::deadlines::Tick;
 use super::direction::{Direction, Judge, Then};
 use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
-use super::pace::{Pace, READ_SIZE_FOR_LIMITED, Stop};
+use super::pace::{Pace, READ_SIZE_FOR_LIMITED};
 use super::wire::Wire;
 use super::{Loss, Rules};
 use std::io;

@@ -13,6 +13,7 @@
 
 mod bucket;
 mod buffer;
+mod cashier;
 mod closing;
 mod control;
 mod deadlines;
