@@ -100,8 +100,7 @@ fn rules(route: &Route) -> Rules {
         max_duration: route.timeouts.max_duration,
         write: route.timeouts.write,
         close: route.timeouts.close,
-        from_client: Vec::new(),
-        from_upstream: Vec::new(),
+        limits: Vec::new(),
     }
 }
 

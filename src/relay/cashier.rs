@@ -7,7 +7,7 @@
 use super::bucket::Bucket;
 use super::heartbeat::Pulse;
 use super::limit::{Limit, OnExceed, Share, Unit};
-use crate::frame::{Header, Opcode};
+use crate::frame::{Header, Opcode, Sender};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,35 +27,24 @@ pub(super) struct Admitted {
     pub(super) stop: Option<Stop>,
 }
 
-/// One limit's tokens.
-#[derive(Debug)]
-pub(super) struct Purse {
-    /// What was taken and not yet spent.
-    credit: u64,
-    bucket: Bucket,
-}
-
-/// Pays for frames, as far as there are tokens.
+/// Pays for frames, as far as there are tokens. All slices have an entry for each limit of the route.
 pub(super) struct Cashier<'a> {
-    purses: &'a mut [Purse],
-    limits: &'a [Limit],
-    account: u64,
-    now: Instant,
+    pub(super) limits: &'a [Limit],
+    /// The session's own tokens, of both directions.
+    pub(super) buckets: &'a mut [Bucket],
+    /// What was taken for this direction and not yet spent.
+    pub(super) credits: &'a mut [u64],
+    /// Whose frames these are.
+    pub(super) sender: Sender,
+    /// Whose tokens are taken where they are shared.
+    pub(super) account: u64,
+    pub(super) now: Instant,
 }
 
 /// So many bytes are paid for, and then came the stop.
 type Stopped = (usize, Stop);
 
-impl<'a> Cashier<'a> {
-    pub(super) fn new(purses: &'a mut [Purse], limits: &'a [Limit], account: u64) -> Self {
-        Self {
-            purses,
-            limits,
-            account,
-            now: Instant::now(),
-        }
-    }
-
+impl Cashier<'_> {
     /// Pays for as many of `bytes` as there are tokens for. `left` of them belong to the frame under
     /// way; of `pulse` is known which pongs the gateway itself has asked for: they cost nothing.
     pub(super) fn admit(mut self, bytes: &[u8], left: u64, pulse: &mut Pulse) -> Admitted {
@@ -155,65 +144,78 @@ impl<'a> Cashier<'a> {
         gathered.map(|()| paid).map_err(|stop| (paid, stop))
     }
 
-    /// Has `wanted` tokens in the purse of every limit that is `meant`, or as many as there are.
+    /// Has `wanted` tokens of every limit that is `meant`, or as many as there are.
     fn gather(&mut self, meant: impl Fn(&Limit) -> bool, wanted: u64) -> Result<(), Stop> {
+        let (account, now) = (self.account, self.now);
         let mut result = Ok(());
-        for (purse, limit) in self.purses.iter_mut().zip(self.limits) {
-            if meant(limit) {
-                let filled = purse.fill(limit, wanted, self.account, self.now);
-                result = result.and(filled);
+        for mut purse in self.purses() {
+            if meant(purse.limit) {
+                result = result.and(purse.fill(wanted, account, now));
             }
         }
         result
     }
 
     /// How many of `wanted` bytes every limit has tokens for.
-    fn least_credit(&self, wanted: usize) -> usize {
-        let limited = self.purses.iter().zip(self.limits);
-        limited
-            .filter(|(_, limit)| limit.counts == Unit::Bytes)
-            .map(|(purse, _)| usize::try_from(purse.credit).unwrap_or(usize::MAX))
+    fn least_credit(&mut self, wanted: usize) -> usize {
+        self.purses()
+            .filter(|purse| purse.limit.counts == Unit::Bytes)
+            .map(|purse| usize::try_from(*purse.credit).unwrap_or(usize::MAX))
             .fold(wanted, usize::min)
     }
 
     fn spend(&mut self, unit: Unit, tokens: u64) {
-        for (purse, limit) in self.purses.iter_mut().zip(self.limits) {
-            if limit.counts == unit {
-                purse.credit = purse.credit.saturating_sub(tokens);
+        for purse in self.purses() {
+            if purse.limit.counts == unit {
+                *purse.credit = purse.credit.saturating_sub(tokens);
             }
         }
     }
+
+    /// The limits that concern the sender.
+    fn purses(&mut self) -> impl Iterator<Item = Purse<'_>> {
+        let sender = self.sender;
+        let tokens = self.buckets.iter_mut().zip(self.credits.iter_mut());
+        let all = self.limits.iter().zip(tokens);
+        all.filter(move |(limit, _)| limit.concerns(sender))
+            .map(|(limit, (bucket, credit))| Purse {
+                limit,
+                bucket,
+                credit,
+            })
+    }
 }
 
-impl Purse {
-    /// An empty one, before a full bucket.
-    pub(super) fn new(limit: &Limit, now: Instant) -> Self {
-        Self {
-            credit: 0,
-            bucket: Bucket::new(limit.quota, now),
-        }
-    }
+/// A limit with its tokens.
+struct Purse<'a> {
+    limit: &'a Limit,
+    bucket: &'a mut Bucket,
+    credit: &'a mut u64,
+}
 
+impl Purse<'_> {
     /// Takes tokens in portions until there are `wanted`, or no more are to be had now.
-    fn fill(&mut self, limit: &Limit, wanted: u64, account: u64, now: Instant) -> Result<(), Stop> {
-        let quota = limit.quota;
-        let portion = match limit.on_exceed {
+    fn fill(&mut self, wanted: u64, account: u64, now: Instant) -> Result<(), Stop> {
+        let Limit {
+            quota, on_exceed, ..
+        } = *self.limit;
+        let portion = match on_exceed {
             OnExceed::Throttle => quota.portion(),
             OnExceed::Close => quota.burst(),
         };
-        while self.credit < wanted {
-            let tokens = portion.min(wanted - self.credit);
-            let taken = match &limit.share {
+        while *self.credit < wanted {
+            let tokens = portion.min(wanted - *self.credit);
+            let taken = match &self.limit.share {
                 Share::Own => self.bucket.take(quota, tokens, now),
                 Share::Account(meter) => meter.take(account, tokens),
             };
             if let Err(wait) = taken {
-                return Err(match limit.on_exceed {
+                return Err(match on_exceed {
                     OnExceed::Throttle => Stop::Wait(wait.max(quota.nap())),
-                    OnExceed::Close => Stop::Exceeded(limit.counts),
+                    OnExceed::Close => Stop::Exceeded(self.limit.counts),
                 });
             }
-            self.credit += tokens;
+            *self.credit += tokens;
         }
         Ok(())
     }

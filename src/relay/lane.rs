@@ -8,7 +8,7 @@ use super::direction::{Direction, Judge, Then};
 use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
-use super::pace::{Pace, READ_SIZE_FOR_LIMITED};
+use super::pace::{Paced, READ_SIZE_FOR_LIMITED};
 use super::wire::Wire;
 use super::{Loss, Rules};
 use std::io;
@@ -22,7 +22,7 @@ pub(super) struct Lane<'a, S> {
     pub(super) to: &'a mut Leg<S>,
     pub(super) direction: &'a mut Direction,
     /// What the direction has to keep to, if anything.
-    pub(super) pace: Option<&'a mut Pace>,
+    pub(super) paced: Option<Paced<'a>>,
     pub(super) rules: &'a Rules,
     pub(super) now: Tick,
     /// Set when the deadlines of the session may have come nearer.
@@ -116,15 +116,14 @@ impl<S: Wire> Lane<'_, S> {
         scratch: &mut [u8],
     ) -> Result<&'b [u8], Event> {
         let is_free = self.is_free();
-        let Some(pace) = self.pace.as_mut().filter(|_| !is_free) else {
+        let Some(paced) = self.paced.as_mut().filter(|_| !is_free) else {
             return self.pass(cx, bytes, scratch);
         };
-        let left = self.direction.left_of_frame();
-        let limits = self.rules.limits(self.direction.sender());
-        let admitted = pace.admit(limits, bytes, left, &mut self.from.pulse);
+        let pulse = &mut self.from.pulse;
+        let admitted = paced.admit(&self.rules.limits, self.direction, bytes, pulse);
         let (now, later) = bytes.split_at(admitted.len);
         if let Some(Stop::Wait(wait)) = admitted.stop {
-            pace.hold(later, wait);
+            paced.pace.hold(later, wait);
             *self.restless = true;
         }
         let rest = self.pass(cx, now, scratch)?;
@@ -137,7 +136,7 @@ impl<S: Wire> Lane<'_, S> {
     /// Goes on with what was kept, once it may pass.
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let is_free = self.is_free();
-        let Some(pace) = &mut self.pace else {
+        let Some(Paced { pace, .. }) = &mut self.paced else {
             return Poll::Ready(None);
         };
         if !is_free {
@@ -151,7 +150,8 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     fn is_throttled(&self) -> bool {
-        self.pace.as_ref().is_some_and(|pace| pace.is_throttled())
+        let paced = self.paced.as_ref();
+        paced.is_some_and(|paced| paced.pace.is_throttled())
     }
 
     /// Whether no limit holds any more: the other leg is to be told of the end as soon as the frame
@@ -163,7 +163,7 @@ impl<S: Wire> Lane<'_, S> {
 
     fn read_size(&self) -> usize {
         let size = self.to.outlet.read_size();
-        if self.pace.is_some() {
+        if self.paced.is_some() {
             size.min(READ_SIZE_FOR_LIMITED)
         } else {
             size

@@ -1,12 +1,15 @@
 //! The rates of a route: how much may pass from one leg, and what becomes of the rest.
 
+use crate::frame::Sender;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How much may pass one way.
+/// How much may pass.
 #[derive(Debug, Clone)]
 pub struct Limit {
+    /// Whose frames count.
+    pub from: Senders,
     /// What is counted.
     pub counts: Unit,
     /// How much of it.
@@ -15,6 +18,28 @@ pub struct Limit {
     pub on_exceed: OnExceed,
     /// Who counts together.
     pub share: Share,
+}
+
+/// Whose frames a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Senders {
+    /// The client's.
+    Client,
+    /// The upstream's.
+    Upstream,
+    /// Those of both, together.
+    Both,
+}
+
+impl Limit {
+    /// Whether the frames of `sender` count.
+    pub(super) const fn concerns(&self, sender: Sender) -> bool {
+        match self.from {
+            Senders::Client => matches!(sender, Sender::Client),
+            Senders::Upstream => matches!(sender, Sender::Server),
+            Senders::Both => true,
+        }
+    }
 }
 
 /// What a limit counts.

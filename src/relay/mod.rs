@@ -39,7 +39,7 @@ pub mod fuzzing;
 mod tests;
 
 pub use control::{CloseOrder, Control};
-pub use limit::{Limit, Meter, OnExceed, Quota, Share, Unit};
+pub use limit::{Limit, Meter, OnExceed, Quota, Senders, Share, Unit};
 pub use outcome::{End, GatewayEnd, LegOutcome, Loss, Outcome, Side, Totals};
 pub use rules::Rules;
 pub use tally::{Course, Courses, Flow, Tally, Traffic};

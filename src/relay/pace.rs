@@ -4,12 +4,14 @@
 //! To wait is backpressure: the leg is not read, what had been read (one small read) is kept, and
 //! goes on first. `cashier` counts; nothing is judged here.
 
-use super::cashier::{Admitted, Cashier, Purse};
+use super::bucket::Bucket;
+use super::cashier::{Admitted, Cashier};
 use super::deadlines::Tick;
+use super::direction::Direction;
 use super::heartbeat::Pulse;
 use super::limit::Limit;
-use super::rules::Rules;
 use super::session::Way;
+use crate::frame::Sender;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,52 +20,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How much one read takes from a limited leg: what may not pass yet becomes the session's own memory.
 pub(super) const READ_SIZE_FOR_LIMITED: usize = 16 * 1024;
 
-/// The limits of both directions.
+/// What a session has of the limits of its route.
 #[derive(Debug)]
 pub(super) struct Pacing {
+    /// One for each limit.
+    buckets: Box<[Bucket]>,
+    /// Whose tokens are taken where they are shared.
+    account: u64,
     to_upstream: Option<Pace>,
     to_client: Option<Pace>,
-}
-
-impl Pacing {
-    /// What `rules` limit, if anything.
-    pub(super) fn new(rules: &Rules, account: u64) -> Option<Box<Self>> {
-        let pacing = Self {
-            to_upstream: Pace::new(&rules.from_client, account),
-            to_client: Pace::new(&rules.from_upstream, account),
-        };
-        let has_limits = pacing.to_upstream.is_some() || pacing.to_client.is_some();
-        has_limits.then(|| Box::new(pacing))
-    }
-
-    pub(super) const fn of(&self, way: Way) -> Option<&Pace> {
-        match way {
-            Way::ToUpstream => self.to_upstream.as_ref(),
-            Way::ToClient => self.to_client.as_ref(),
-        }
-    }
-
-    pub(super) const fn of_mut(&mut self, way: Way) -> Option<&mut Pace> {
-        match way {
-            Way::ToUpstream => self.to_upstream.as_mut(),
-            Way::ToClient => self.to_client.as_mut(),
-        }
-    }
-
-    /// Nothing is waited for any more, and what was kept is dropped.
-    pub(super) fn stop(&mut self, now: Tick) {
-        for pace in [&mut self.to_upstream, &mut self.to_client] {
-            pace.as_mut().map(|pace| pace.release(now));
-        }
-    }
 }
 
 /// A direction that has limits.
 #[derive(Debug)]
 pub(super) struct Pace {
-    purses: Box<[Purse]>,
-    /// Whose tokens are taken where they are shared.
-    account: u64,
+    /// For each limit of the route, what was taken and not yet spent.
+    credits: Box<[u64]>,
     /// What waits: empty, and then without heap, unless the direction is throttled.
     held: Vec<u8>,
     throttled_since: Instant,
@@ -75,13 +47,83 @@ pub(super) struct Pace {
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pace {
-    /// For a direction under `limits`, if there are any.
-    fn new(limits: &[Limit], account: u64) -> Option<Self> {
+/// A direction that has limits, with the tokens that it shares with the other one.
+pub(super) struct Paced<'a> {
+    pub(super) pace: &'a mut Pace,
+    buckets: &'a mut [Bucket],
+    account: u64,
+}
+
+impl Pacing {
+    /// For a session under `limits`, if there are any.
+    pub(super) fn new(limits: &[Limit], account: u64) -> Option<Box<Self>> {
+        if limits.is_empty() {
+            return None;
+        }
         let now = Instant::now();
-        (!limits.is_empty()).then(|| Self {
-            purses: limits.iter().map(|limit| Purse::new(limit, now)).collect(),
+        let bucket = |limit: &Limit| Bucket::new(limit.quota, now);
+        Some(Box::new(Self {
+            buckets: limits.iter().map(bucket).collect(),
             account,
+            to_upstream: Pace::new(limits, Sender::Client, now),
+            to_client: Pace::new(limits, Sender::Server, now),
+        }))
+    }
+
+    pub(super) const fn of(&self, way: Way) -> Option<&Pace> {
+        match way {
+            Way::ToUpstream => self.to_upstream.as_ref(),
+            Way::ToClient => self.to_client.as_ref(),
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, way: Way) -> Option<Paced<'_>> {
+        let pace = match way {
+            Way::ToUpstream => self.to_upstream.as_mut(),
+            Way::ToClient => self.to_client.as_mut(),
+        };
+        pace.map(|pace| Paced {
+            pace,
+            buckets: &mut self.buckets,
+            account: self.account,
+        })
+    }
+
+    /// Nothing is waited for any more, and what was kept is dropped.
+    pub(super) fn stop(&mut self, now: Tick) {
+        for pace in [&mut self.to_upstream, &mut self.to_client] {
+            pace.as_mut().map(|pace| pace.release(now));
+        }
+    }
+}
+
+impl Paced<'_> {
+    /// How many of `bytes` may pass in `direction`. Of `pulse` is known which pongs the gateway
+    /// itself has asked for: they cost nothing.
+    pub(super) fn admit(
+        &mut self,
+        limits: &[Limit],
+        direction: &Direction,
+        bytes: &[u8],
+        pulse: &mut Pulse,
+    ) -> Admitted {
+        let cashier = Cashier {
+            limits,
+            buckets: self.buckets,
+            credits: &mut self.pace.credits,
+            sender: direction.sender(),
+            account: self.account,
+            now: Instant::now(),
+        };
+        cashier.admit(bytes, direction.left_of_frame(), pulse)
+    }
+}
+
+impl Pace {
+    fn new(limits: &[Limit], sender: Sender, now: Instant) -> Option<Self> {
+        let is_limited = limits.iter().any(|limit| limit.concerns(sender));
+        is_limited.then(|| Self {
+            credits: vec![0; limits.len()].into(),
             held: Vec::new(),
             throttled_since: now,
             throttled: Duration::ZERO,
@@ -113,19 +155,6 @@ impl Pace {
         } else {
             self.last_throttled
         }
-    }
-
-    /// How many of `bytes` may pass. `left` of them belong to the frame under way; of `pulse` is
-    /// known which pongs were asked for by the gateway, and cost nothing.
-    pub(super) fn admit(
-        &mut self,
-        limits: &[Limit],
-        bytes: &[u8],
-        left: u64,
-        pulse: &mut Pulse,
-    ) -> Admitted {
-        let purses = &mut self.purses;
-        Cashier::new(purses, limits, self.account).admit(bytes, left, pulse)
     }
 
     /// Keeps these bytes for so long.

@@ -1,7 +1,6 @@
 //! What a route asks of its sessions.
 
 use super::limit::Limit;
-use crate::frame::Sender;
 use std::time::Duration;
 
 /// The rules of one route; shared by all its sessions. An absent value is no limit.
@@ -23,18 +22,6 @@ pub struct Rules {
     pub write: Option<Duration>,
     /// From the first Close to the end of both connections.
     pub close: Duration,
-    /// How much the client may send.
-    pub from_client: Vec<Limit>,
-    /// How much the upstream may send.
-    pub from_upstream: Vec<Limit>,
-}
-
-impl Rules {
-    /// How much `sender` may send.
-    pub(super) fn limits(&self, sender: Sender) -> &[Limit] {
-        match sender {
-            Sender::Client => &self.from_client,
-            Sender::Server => &self.from_upstream,
-        }
-    }
+    /// How much may pass.
+    pub limits: Vec<Limit>,
 }

@@ -30,8 +30,7 @@ fn lenient() -> Rules {
         max_duration: None,
         write: None,
         close: Duration::from_secs(5),
-        from_client: Vec::new(),
-        from_upstream: Vec::new(),
+        limits: Vec::new(),
     }
 }
 

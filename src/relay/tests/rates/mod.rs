@@ -11,7 +11,8 @@ use crate::frame::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
 use crate::relay::pace::READ_SIZE_FOR_LIMITED;
 use crate::relay::session::{Session, Way};
 use crate::relay::{
-    CloseOrder, End, GatewayEnd, LegOutcome, Limit, Loss, Meter, OnExceed, Quota, Share, Side, Unit,
+    CloseOrder, End, GatewayEnd, LegOutcome, Limit, Loss, Meter, OnExceed, Quota, Senders, Share,
+    Side, Unit,
 };
 use bytes::Bytes;
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 fn limit(counts: Unit, per_second: u64, burst: u64, on_exceed: OnExceed) -> Limit {
     Limit {
+        from: Senders::Client,
         counts,
         quota: Quota::new(per_second, Duration::from_secs(1), burst),
         on_exceed,
@@ -39,14 +41,17 @@ fn close(counts: Unit, per_second: u64, burst: u64) -> Limit {
 
 fn client_may(limit: Limit) -> Rules {
     Rules {
-        from_client: vec![limit],
+        limits: vec![limit],
         ..lenient()
     }
 }
 
 fn upstream_may(limit: Limit) -> Rules {
     Rules {
-        from_upstream: vec![limit],
+        limits: vec![Limit {
+            from: Senders::Upstream,
+            ..limit
+        }],
         ..lenient()
     }
 }

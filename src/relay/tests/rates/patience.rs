@@ -9,7 +9,7 @@ async fn throttled(rules: Rules) -> Rig {
         ..throttle(Unit::Frames, 1, 1)
     };
     let rules = Rules {
-        from_client: vec![slow],
+        limits: vec![slow],
         ..rules
     };
     let mut rig = Rig::with(rules, Negotiated::default(), Early::default(), 1 << 16);
