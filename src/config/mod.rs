@@ -11,6 +11,7 @@
 mod assemble;
 mod auth;
 mod conflict;
+mod encryption;
 mod endpoint;
 mod find;
 mod header;
@@ -26,6 +27,7 @@ mod path;
 mod problem;
 mod quick;
 mod reader;
+mod redirect;
 mod reference;
 mod render;
 mod root;
@@ -34,6 +36,7 @@ mod section;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 mod value;
 
@@ -41,7 +44,7 @@ pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
 pub use header::HeaderEdits;
-pub use listener::{BindAddress, CertificateFiles, Listener, ListenerTls};
+pub use listener::{BindAddress, Listener};
 pub use load::{load, parse};
 pub use log::{Log, LogFormat};
 pub use problem::Problems;
@@ -49,7 +52,8 @@ pub use quick::quick;
 pub use reference::{reference, schema};
 pub use route::{Compression, Heartbeat, Limits, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
-pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
+pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
+pub use upstream::{Balance, HostHeader, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Scheme, Secret};
 
 use std::sync::Arc;
