@@ -1,7 +1,7 @@
 //! What a route does with the handshakes that match it: its settings, ready for use.
 
 use super::site::{AssembleError, Pools};
-use crate::admission::{Admission, OriginRule, auth};
+use crate::admission::{Admission, NetworkRule, OriginRule, auth};
 use crate::config::{self, Compression, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) upstream: Arc<str>,
+    pub(super) network: NetworkRule,
     pub(super) admission: Admission,
     pub(super) pool: Arc<Pool>,
     pub(super) rewrite: Rewrite,
@@ -56,6 +57,7 @@ impl Service {
         Ok(Self {
             name: route.name.as_str().into(),
             upstream: route.upstream.name.as_str().into(),
+            network: NetworkRule::new(&route.network),
             admission: Admission::new(OriginRule::new(&route.origin), named),
             pool: pool.clone(),
             rewrite: Rewrite {

@@ -7,7 +7,7 @@ mod header;
 mod version1;
 mod version2;
 
-pub use header::{Endpoints, ProxyError, Proxied, Version};
+pub use header::{Endpoints, Proxied, ProxyError, Version};
 
 use super::Socket;
 use header::{Progress, decode};
@@ -88,7 +88,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_header_may_come_in_pieces_of_any_size() {
-        let endpoints = Endpoints::of("192.0.2.7:1".parse().unwrap(), "192.0.2.8:2".parse().unwrap());
+        let endpoints = Endpoints::of(
+            "192.0.2.7:1".parse().unwrap(),
+            "192.0.2.8:2".parse().unwrap(),
+        );
         let mut long = Version::V2.encode(Some(endpoints));
         // Something that nobody needs, longer than the first buffer.
         long.extend_from_slice(&[0x04, 0x02, 0x00]);

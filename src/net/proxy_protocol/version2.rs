@@ -121,7 +121,11 @@ pub(super) fn encode(endpoints: Option<Endpoints>) -> Vec<u8> {
         header.extend_from_slice(&[LOCAL, UNSPECIFIED, 0, 0]);
         return header;
     };
-    let (family, len) = if source.is_ipv4() { (TCP4, 12) } else { (TCP6, 36) };
+    let (family, len) = if source.is_ipv4() {
+        (TCP4, 12)
+    } else {
+        (TCP6, 36)
+    };
     header.extend_from_slice(&[PROXY, family, 0, len]);
     for address in [source, destination] {
         match address.ip() {
@@ -210,7 +214,10 @@ mod tests {
             (header(PROXY, TCP4, &IPV4[..11]), "TooShort"),
             (header(PROXY, TCP6, &[0; 35]), "TooShort"),
             (header(PROXY, UNIX, &[0; 215]), "TooShort"),
-            (header(PROXY, TCP4, &[&IPV4[..], &[4, 0]].concat()), "TooShort"),
+            (
+                header(PROXY, TCP4, &[&IPV4[..], &[4, 0]].concat()),
+                "TooShort",
+            ),
             (
                 header(PROXY, TCP4, &[&IPV4[..], &[4, 0xff, 0xff, 0]].concat()),
                 "TooShort",

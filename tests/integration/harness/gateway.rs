@@ -3,6 +3,7 @@
 use super::{Answer, Authority, Handshake, Leg, until, within};
 use std::path::Path;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use wsgate::lifecycle;
 
@@ -84,6 +85,17 @@ impl Gateway {
     pub async fn connect_tls(&self, authority: &Authority, name: &str) -> Leg {
         let stream = TcpStream::connect(self.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Leg::tls(
+            within("TLS", authority.connect(stream, name))
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// The same behind something that comes before TLS.
+    pub async fn connect_tls_behind(&self, first: &[u8], authority: &Authority, name: &str) -> Leg {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(first).await.unwrap();
         Leg::tls(
             within("TLS", authority.connect(stream, name))
                 .await
