@@ -8,6 +8,7 @@ mod connection;
 mod failure;
 mod guard;
 mod listener;
+mod rates;
 mod request;
 mod service;
 mod site;

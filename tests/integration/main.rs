@@ -24,6 +24,7 @@ mod logs;
 mod origin;
 mod peers;
 mod program;
+mod rates;
 mod relay;
 mod resets;
 mod routing;
