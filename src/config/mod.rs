@@ -11,6 +11,7 @@
 mod assemble;
 mod auth;
 mod conflict;
+mod encryption;
 mod endpoint;
 mod find;
 mod header;
@@ -27,6 +28,7 @@ mod path;
 mod problem;
 mod quick;
 mod reader;
+mod redirect;
 mod reference;
 mod render;
 mod root;
@@ -35,6 +37,7 @@ mod section;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 mod value;
 
@@ -46,7 +49,7 @@ pub use limits::{
     LimitKey, LimitedDirection, Limits, OnSessions, OnTraffic, RateLimit, SessionLimit, TrafficKey,
     TrafficLimit,
 };
-pub use listener::{BindAddress, CertificateFiles, Listener, ListenerTls};
+pub use listener::{BindAddress, Listener};
 pub use load::{load, parse};
 pub use log::{Log, LogFormat};
 pub use problem::Problems;
@@ -54,7 +57,8 @@ pub use quick::quick;
 pub use reference::{reference, schema};
 pub use route::{Compression, Heartbeat, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
-pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
+pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
+pub use upstream::{Balance, HostHeader, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

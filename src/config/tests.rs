@@ -105,6 +105,7 @@ fn defaults_are_those_of_the_documentation() {
             head_timeout: seconds(10),
             max_header_size: 16 << 10,
             public_scheme: Scheme::Http,
+            redirect_https: None,
             tls: None,
         }],
         upstreams: vec![upstream],

@@ -6,6 +6,8 @@ use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
 use crate::net::{Accepted, Peer, Stream};
+use crate::telemetry::TlsFailed;
+use crate::tls::{HandshakeFailure, Reason};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -107,8 +109,8 @@ pub(super) async fn serve(arrival: Arrival) {
     };
     let stream = match secured {
         Ok(Ok(stream)) => stream,
-        Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
-        Err(_) => return debug!(?client, "TLS not done in time"),
+        Ok(Err(failure)) => return insecure(&site, listener, client, failure),
+        Err(_) => return too_slow(&site, listener, client),
     };
     let exchange = Arc::new(Exchange {
         gate,
@@ -129,12 +131,38 @@ pub(super) async fn serve(arrival: Arrival) {
 }
 
 /// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
-async fn secure(site: &Site, listener: usize, accepted: Accepted) -> io::Result<Stream> {
+async fn secure(
+    site: &Site,
+    listener: usize,
+    accepted: Accepted,
+) -> Result<Stream, HandshakeFailure> {
     let socket = accepted.socket.attach()?;
     match &site.listener(listener).tls {
         None => Ok(Stream::Plain(socket)),
         Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
     }
+}
+
+/// Who hangs up in silence is a scan or the check of a balancer more often than a client.
+fn insecure(site: &Site, listener: usize, client: Option<IpAddr>, failure: HandshakeFailure) {
+    if failure.reason == Reason::Lost {
+        return debug!(?client, cause = %failure, "TLS");
+    }
+    site.listener(listener).tls_log.failed(TlsFailed {
+        reason: failure.reason.label(),
+        client,
+        detail: failure.to_string(),
+        server_name: failure.server_name,
+    });
+}
+
+fn too_slow(site: &Site, listener: usize, client: Option<IpAddr>) {
+    site.listener(listener).tls_log.failed(TlsFailed {
+        reason: "timeout",
+        client,
+        detail: "the handshake was not done in time".to_owned(),
+        server_name: None,
+    });
 }
 
 fn server_name(stream: &Stream) -> Option<String> {

@@ -5,7 +5,7 @@ use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
 use crate::upstream::{OpenError, Refused, Side};
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use std::error::Error;
 use std::fmt::Write;
@@ -26,6 +26,9 @@ pub(super) enum Failure {
     /// The certificate that the client was shown is not for the host that it asks for.
     #[error("this host is not served on this connection")]
     Misdirected,
+    /// This listener only says where to go.
+    #[error("this is served by https")]
+    ByHttps(HeaderValue),
     /// It asks for an upgrade, but not rightly.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -69,6 +72,9 @@ impl Failure {
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
             }
+            Self::ByHttps(location) => {
+                headers.insert(LOCATION, location);
+            }
             Self::PlainRequest => {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(CONNECTION, HeaderValue::from_static("Upgrade, close"));
@@ -96,6 +102,7 @@ impl Failure {
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::ByHttps(_) => StatusCode::PERMANENT_REDIRECT,
             Self::Handshake(error) => match error {
                 HandshakeError::Connect | HandshakeError::Method(_) => {
                     StatusCode::METHOD_NOT_ALLOWED
@@ -123,6 +130,7 @@ impl Failure {
             Self::HeadTooSlow => "head_timeout",
             Self::Target(_) => "bad_target",
             Self::Misdirected => "misdirected",
+            Self::ByHttps(_) => "redirect_https",
             Self::Handshake(_) => "bad_handshake",
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
@@ -194,6 +202,10 @@ mod tests {
             (Failure::HeadTooSlow, 408),
             (TargetError::NoHost.into(), 400),
             (Failure::Misdirected, 421),
+            (
+                Failure::ByHttps(HeaderValue::from_static("https://a.example/")),
+                308,
+            ),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
             (HandshakeError::Method(http::Method::POST).into(), 405),

@@ -65,6 +65,11 @@ impl<'a> Story<'a> {
         if !self.exchange.covers(&target.host) {
             return Err(Failure::Misdirected);
         }
+        let entrance = self.exchange.site.listener(self.exchange.listener);
+        if let Some(port) = entrance.redirect_https {
+            let location = target.by_https(port)?;
+            return Err(Failure::ByHttps(location));
+        }
         match ask {
             Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
             Ask::Plain => self.plain(parts, &target).await,

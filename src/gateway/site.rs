@@ -5,7 +5,8 @@ use crate::admission::auth;
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
-use crate::tls::{ServerTls, TlsError};
+use crate::telemetry::TlsLog;
+use crate::tls::{Expiry, ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -30,6 +31,9 @@ pub struct Site {
 pub(super) struct Entrance {
     pub(super) name: Arc<str>,
     pub(super) tls: Option<ServerTls>,
+    pub(super) tls_log: TlsLog,
+    /// Where every request is sent on to; `None`: they are served.
+    pub(super) redirect_https: Option<u16>,
     pub(super) head_timeout: Duration,
     pub(super) max_header_size: usize,
     /// The scheme that clients used.
@@ -110,6 +114,15 @@ impl Site {
         &self.listeners[index]
     }
 
+    /// Until when certificates, authorities and revocation lists are good, those of listeners first.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let shown = self.listeners.iter().filter_map(|one| one.tls.as_ref());
+        let shown = shown.flat_map(ServerTls::expiries);
+        shown
+            .chain(self.pools.iter().flat_map(|pool| pool.expiries()))
+            .collect()
+    }
+
     /// The work that goes on behind the handshakes: names resolved again, files followed.
     pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
@@ -124,8 +137,9 @@ impl Site {
         for index in 0..self.listeners.len() {
             let site = self.clone();
             work.push(Box::pin(async move {
-                if let Some(tls) = &site.listeners[index].tls {
-                    tls.follow().await;
+                let entrance = &site.listeners[index];
+                if let Some(tls) = &entrance.tls {
+                    tokio::join!(tls.follow(), entrance.tls_log.report());
                 }
             }));
         }
@@ -190,6 +204,8 @@ fn entrance(
     Ok(Entrance {
         name: listener.name.as_str().into(),
         tls,
+        tls_log: TlsLog::new(&listener.name),
+        redirect_https: listener.redirect_https,
         head_timeout: listener.head_timeout,
         max_header_size: listener.max_header_size,
         scheme: match listener.public_scheme {

@@ -4,7 +4,7 @@ use super::path::check_path;
 use super::{Authority, AuthorityError, Origin, PathError, Scheme};
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use thiserror::Error;
 
 /// Host and path of a request, checked. The path is what the client sent, byte for byte.
@@ -64,6 +64,22 @@ impl Target {
             Some(port) => format!("{}:{port}", self.host),
             None => self.host.clone(),
         }
+    }
+
+    /// The same by https at `port`, as a `Location`. It leads to no other host than the one that was
+    /// asked for.
+    pub fn by_https(&self, port: u16) -> Result<HeaderValue, TargetError> {
+        let port = match port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        let mut location = format!("https://{}{port}{}", self.host, self.path);
+        if let Some(query) = &self.query {
+            location.push('?');
+            location.push_str(query);
+        }
+        // What a request line may hold, a header may.
+        HeaderValue::try_from(location).map_err(|_| TargetError::Path(PathError::Control))
     }
 
     /// The Origin of a page that this host itself serves by `scheme`.
@@ -208,6 +224,29 @@ mod tests {
                 Err(expected),
                 "{target} {hosts:?}"
             );
+        }
+    }
+
+    #[test]
+    fn https_is_the_same_host_path_and_query_at_its_port() {
+        for (target, host, port, expected) in [
+            ("/", "a.example", 443, "https://a.example/"),
+            (
+                "/a/b?x=//c",
+                "A.example.:80",
+                443,
+                "https://a.example/a/b?x=//c",
+            ),
+            ("/a?", "a.example:8080", 8443, "https://a.example:8443/a?"),
+            (
+                "http://[::1]:80/@b.example",
+                "[::1]:80",
+                443,
+                "https://[::1]/@b.example",
+            ),
+        ] {
+            let target = Target::of(&parts(target, &[host])).unwrap();
+            assert_eq!(target.by_https(port).unwrap(), expected);
         }
     }
 

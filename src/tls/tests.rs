@@ -60,15 +60,14 @@ fn server(certificates: &[CertificateFiles]) -> ServerTls {
 }
 
 fn load(certificates: &[CertificateFiles]) -> Result<ServerTls, TlsError> {
-    ServerTls::load(&ListenerTls {
-        certificates: certificates.to_vec(),
-    })
+    ServerTls::load(&ListenerTls::with(certificates.to_vec()))
 }
 
 fn client(ca: &Path, server_name: Option<&str>) -> ClientTls {
     ClientTls::load(&UpstreamTls {
         ca: Some(ca.to_owned()),
         server_name: server_name.map(str::to_owned),
+        client: None,
     })
     .unwrap()
 }
@@ -79,7 +78,7 @@ async fn meet(
     client: &ClientTls,
     host: &str,
 ) -> (
-    io::Result<ServerStream<Socket>>,
+    Result<ServerStream<Socket>, HandshakeFailure>,
     io::Result<ClientStream<Socket>>,
 ) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -305,6 +304,7 @@ fn a_server_name_that_cannot_be_one_is_an_error() {
     let error = ClientTls::load(&UpstreamTls {
         ca: Some(files.cert),
         server_name: Some("not a name".to_owned()),
+        client: None,
     });
     assert!(matches!(error, Err(TlsError::ServerName { .. })));
 }

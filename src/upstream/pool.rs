@@ -11,7 +11,7 @@ use super::retry::Attempts;
 use super::roster::Roster;
 use crate::config::{HostHeader, Upstream};
 use crate::net::Stream;
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -103,8 +103,24 @@ impl Pool {
         Err(last)
     }
 
-    /// Keeps the addresses of names up to date; never ends. Dropping the future ends the keeping.
+    /// Until when what TLS is done with is good.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let tls = self.tls.as_ref();
+        tls.map_or_else(Vec::new, ClientTls::expiries)
+    }
+
+    /// Keeps the addresses of names and the files of TLS up to date; never ends. Dropping the
+    /// future ends the keeping.
     pub async fn maintain(&self) {
+        let files = async {
+            if let Some(tls) = &self.tls {
+                tls.follow().await;
+            }
+        };
+        tokio::join!(self.follow_names(), files);
+    }
+
+    async fn follow_names(&self) {
         if self.names().next().is_none() {
             return std::future::pending().await;
         }
