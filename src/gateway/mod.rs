@@ -11,6 +11,7 @@ mod connection;
 mod failure;
 mod guard;
 mod listener;
+mod rates;
 mod request;
 mod service;
 mod site;

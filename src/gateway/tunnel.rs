@@ -33,6 +33,8 @@ pub(super) struct Tunnel {
     opened: Opened,
     service: Arc<Service>,
     session: Session,
+    /// With whom it shares what it may send.
+    account: u64,
     handshake_took: Duration,
 }
 
@@ -67,11 +69,15 @@ pub(super) async fn open(
         opened: Instant::now(),
         control: Arc::new(Control::new()),
     };
+    let account = service
+        .rates
+        .account(permit.identity.as_ref(), story.exchange.client);
     let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
+        account,
         handshake_took,
     });
     Ok(answer)
@@ -176,6 +182,7 @@ pub(super) fn carry(
         opened,
         service,
         session,
+        account,
         handshake_took,
     } = tunnel;
     limit_silence(service.courses.rules(), &[&client, &opened.stream]);
@@ -196,7 +203,15 @@ pub(super) fn carry(
         deflate: opened.deflate.is_some(),
     };
     let lease = opened.lease;
-    let carried = relay(client, opened.stream, early, course, negotiated, 0, control);
+    let carried = relay(
+        client,
+        opened.stream,
+        early,
+        course,
+        negotiated,
+        account,
+        control,
+    );
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);

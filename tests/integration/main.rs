@@ -27,6 +27,7 @@ mod origin;
 mod peers;
 mod program;
 mod proxy_protocol;
+mod rates;
 mod relay;
 mod resets;
 mod routing;
