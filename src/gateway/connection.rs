@@ -109,7 +109,7 @@ pub(super) async fn serve(arrival: Arrival) {
     };
     let stream = match secured {
         Ok(Ok(stream)) => stream,
-        Ok(Err(failure)) => return insecure(&site, listener, client, failure),
+        Ok(Err(failure)) => return insecure(&site, listener, client, failure).await,
         Err(_) => return too_slow(&site, listener, client),
     };
     let exchange = Arc::new(Exchange {
@@ -143,17 +143,23 @@ async fn secure(
     }
 }
 
-/// Who hangs up in silence is a scan or the check of a balancer more often than a client.
-fn insecure(site: &Site, listener: usize, client: Option<IpAddr>, failure: HandshakeFailure) {
+/// Counts a handshake that came to nothing, and lets the client read the alert.
+async fn insecure(site: &Site, listener: usize, client: Option<IpAddr>, failure: HandshakeFailure) {
     if failure.reason == Reason::Lost {
+        // A scan or the check of a balancer more often than a client.
         return debug!(?client, cause = %failure, "TLS");
     }
+    let detail = failure.to_string();
     site.listener(listener).tls_log.failed(TlsFailed {
         reason: failure.reason.label(),
         client,
-        detail: failure.to_string(),
         server_name: failure.server_name,
+        detail,
     });
+    if let Some(socket) = failure.socket {
+        // A client that does not listen has nothing to be told.
+        let _ = timeout(LAST_WORDS, part(&mut Stream::Plain(socket))).await;
+    }
 }
 
 fn too_slow(site: &Site, listener: usize, client: Option<IpAddr>) {
@@ -221,17 +227,17 @@ async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
             let reply = request::refuse_head(exchange, verdict);
             stream.write_all(&reply).await?;
         }
-        stream.shutdown().await?;
-        drain(&mut stream).await
+        part(&mut stream).await
     };
     // A client that does not listen has nothing to be told.
     let _ = timeout(LAST_WORDS, goodbye).await;
 }
 
-/// Reads until the client has closed: closing a socket with unread input would send a reset, and a
-/// reset can overtake the reply.
-async fn drain(stream: &mut Stream) -> io::Result<()> {
+/// Ends our side and reads until the client has closed: closing a socket with unread input would
+/// send a reset, and a reset can overtake what was said last.
+async fn part(stream: &mut Stream) -> io::Result<()> {
     use tokio::io::AsyncReadExt;
+    stream.shutdown().await?;
     let mut sink = [0; 4096];
     while stream.read(&mut sink).await? > 0 {}
     Ok(())
