@@ -12,6 +12,7 @@ pub use origin::{OriginRefusal, OriginRule};
 
 use crate::http::Origin;
 use auth::{Check, Method, Source};
+use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,19 @@ pub struct Ask<'a> {
     /// The origin that the request was sent to; `None` if its host is not one that the gateway
     /// answers for.
     pub own_origin: Option<Origin>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a request is for, as far as pages of other origins are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To become a session.
+    Session,
+    /// To read: what any page may do, as browsers keep the answer from it.
+    Reading,
+    /// To change something.
+    Writing,
 }
 
 /// The handshake may enter.
@@ -86,9 +100,7 @@ impl Admission {
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
-        let origin = Origin::of(ask.headers);
-        self.origin
-            .check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        self.origin.check(ask)?;
         let identity = self.authenticate(ask).await?;
         Ok(Permit {
             identity,
@@ -120,6 +132,16 @@ impl Admission {
             challenges: Arc::clone(&self.challenges),
             had_credential,
         })
+    }
+}
+
+impl Purpose {
+    /// Of an ordinary request (RFC 9110 §9.2.1).
+    pub fn of(method: &HttpMethod) -> Self {
+        match method.is_safe() {
+            true => Self::Reading,
+            false => Self::Writing,
+        }
     }
 }
 
@@ -224,6 +246,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+            purpose: Purpose::Session,
         };
         admission.admit(&ask).await
     }

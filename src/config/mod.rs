@@ -47,7 +47,7 @@ pub use log::{Log, LogFormat};
 pub use problem::Problems;
 pub use quick::quick;
 pub use reference::{reference, schema};
-pub use route::{Compression, Heartbeat, Limits, OriginPolicy, Route, Timeouts};
+pub use route::{Compression, Heartbeat, HttpRequests, Limits, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
 pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
 pub use value::{HostPattern, OriginPattern, PathPattern, Scheme, Secret};

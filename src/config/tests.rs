@@ -38,6 +38,7 @@ fn defaults_are_those_of_the_documentation() {
         upgrade_timeout: seconds(10),
         open_timeout: seconds(15),
         retries: 2,
+        keep_alive: Some(Duration::from_secs(4)),
         resolve: Resolve::All,
         resolve_interval: seconds(30),
         tls: UpstreamTls::default(),

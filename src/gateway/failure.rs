@@ -3,10 +3,10 @@
 use crate::admission::Refusal;
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
-use crate::upstream::{OpenError, Refused, Side};
+use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
@@ -35,6 +35,18 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
+    /// A method that no ordinary request may have here.
+    #[error("the method {0} is not served")]
+    Method(Method),
+    /// The body of an ordinary request broke off or is malformed.
+    #[error("the body of the request broke off")]
+    Body(#[source] BoxError),
+    /// The body of an ordinary request stood still.
+    #[error("the body of the request took too long")]
+    BodyTooSlow,
+    /// Whoever sent an ordinary request does not wait for the answer.
+    #[error("the client has hung up")]
+    ClientGone,
     /// Admission said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -48,6 +60,9 @@ pub(super) enum Failure {
 
 /// When to come back where nobody can say better.
 const RETRY_SOON: Duration = Duration::from_secs(5);
+
+/// What may be asked for where ordinary requests are passed on, as far as it has a usual name.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
@@ -68,6 +83,9 @@ impl Failure {
             Self::Handshake(HandshakeError::Method(_) | HandshakeError::Connect)
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            Self::Method(_) => {
+                headers.insert(ALLOW, HeaderValue::from_static(METHODS));
             }
             Self::PlainRequest => {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -106,6 +124,11 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            // Nobody reads it but the operator.
+            Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -127,6 +150,10 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
+            Self::Method(_) => "bad_method",
+            Self::Body(_) => "bad_body",
+            Self::BodyTooSlow => "body_timeout",
+            Self::ClientGone => "client_gone",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
             Self::Draining => "draining",
@@ -179,6 +206,16 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     answer
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Upstream(error) => Self::Upstream(error),
+            RequestError::Body(cause) => Self::Body(cause),
+            RequestError::BodyTooSlow => Self::BodyTooSlow,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,22 @@
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
 //! `listener` accepts, `connection` speaks TLS and HTTP, `request` tells the story of one request,
-//! `tunnel` reaches the upstream and carries the session, `failure` says what a client is told.
+//! `tunnel` reaches the upstream and carries the session, `plain` passes on what is no handshake,
+//! `failure` says what a client is told.
 
+mod body;
 mod connection;
 mod failure;
 mod guard;
+mod link;
 mod listener;
+mod passing;
+mod plain;
 mod request;
 mod service;
 mod site;
 mod tunnel;
+mod upstream_request;
 mod worker;
 
 pub use listener::accept;

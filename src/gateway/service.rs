@@ -2,12 +2,13 @@
 
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, OriginRule, auth};
-use crate::config::{self, Compression, Route};
+use crate::config::{self, Compression, HttpRequests, Route};
 use crate::relay::Rules;
 use crate::route::Rewrite;
 use crate::upstream::Pool;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a route does with a handshake that matched it.
 #[derive(Debug)]
@@ -24,6 +25,18 @@ pub(super) struct Service {
     pub(super) request_headers: Edits,
     pub(super) response_headers: Edits,
     pub(super) rules: Arc<Rules>,
+    pub(super) plain: Plain,
+}
+
+/// What becomes of ordinary requests.
+#[derive(Debug)]
+pub(super) struct Plain {
+    /// Whether the upstream gets them.
+    pub(super) is_proxied: bool,
+    /// How long the upstream may take to answer.
+    pub(super) response: Option<Duration>,
+    /// How long a body may stand still.
+    pub(super) body: Option<Duration>,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -67,6 +80,11 @@ impl Service {
             request_headers: edits(route, &route.request_headers)?,
             response_headers: edits(route, &route.response_headers)?,
             rules: Arc::new(rules(route)),
+            plain: Plain {
+                is_proxied: route.http_requests == HttpRequests::Proxy,
+                response: route.timeouts.response,
+                body: route.timeouts.body,
+            },
         })
     }
 

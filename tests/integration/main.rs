@@ -23,6 +23,7 @@ mod heads;
 mod logs;
 mod origin;
 mod peers;
+mod plain_http;
 mod program;
 mod relay;
 mod resets;
