@@ -60,6 +60,7 @@ fn defaults_are_those_of_the_documentation() {
         identity_header: None,
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
+        http_requests: HttpRequests::Reject,
         compression: Compression::Off,
         limits: Limits {
             max_message_size: Some(16 << 20),
@@ -74,6 +75,8 @@ fn defaults_are_those_of_the_documentation() {
             max_duration: None,
             write: Some(seconds(60)),
             close: seconds(5),
+            response: Some(seconds(60)),
+            body: Some(seconds(60)),
         },
     };
     let expected = Settings {

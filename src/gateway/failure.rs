@@ -233,7 +233,7 @@ mod tests {
             (Failure::Misdirected, 421),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
-            (HandshakeError::Method(http::Method::POST).into(), 405),
+            (HandshakeError::Method(Method::POST).into(), 405),
             (NoRoute::Host.into(), 404),
             (NoRoute::Path.into(), 404),
             (NoRoute::Subprotocol.into(), 400),

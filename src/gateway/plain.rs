@@ -9,6 +9,7 @@ use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use crate::admission::{self, Permit};
+use crate::config::{HttpRequests, Route};
 use crate::http::Target;
 use crate::upstream::{Answered, Length, Request};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
@@ -19,6 +20,29 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::Poll;
+use std::time::Duration;
+
+/// What a route does with ordinary requests.
+#[derive(Debug)]
+pub(super) struct PlainRules {
+    /// Whether the upstream gets them.
+    pub(super) is_proxied: bool,
+    /// How long the upstream may take to answer.
+    response: Option<Duration>,
+    /// How long a body may stand still.
+    body: Option<Duration>,
+}
+
+impl PlainRules {
+    /// Of a route.
+    pub(super) fn new(route: &Route) -> Self {
+        Self {
+            is_proxied: route.http_requests == HttpRequests::Proxy,
+            response: route.timeouts.response,
+            body: route.timeouts.body,
+        }
+    }
+}
 
 /// Answers it.
 pub(super) async fn serve(

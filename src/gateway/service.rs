@@ -1,14 +1,14 @@
 //! What a route does with the handshakes that match it: its settings, ready for use.
 
+use super::plain::PlainRules;
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, OriginRule, auth};
-use crate::config::{self, Compression, HttpRequests, Route};
-use crate::relay::Rules;
+use crate::config::{self, Compression, Route};
+use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
 use crate::upstream::Pool;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a route does with a handshake that matched it.
 #[derive(Debug)]
@@ -24,19 +24,9 @@ pub(super) struct Service {
     pub(super) identity_header: Option<HeaderName>,
     pub(super) request_headers: Edits,
     pub(super) response_headers: Edits,
-    pub(super) rules: Arc<Rules>,
-    pub(super) plain: Plain,
-}
-
-/// What becomes of ordinary requests.
-#[derive(Debug)]
-pub(super) struct Plain {
-    /// Whether the upstream gets them.
-    pub(super) is_proxied: bool,
-    /// How long the upstream may take to answer.
-    pub(super) response: Option<Duration>,
-    /// How long a body may stand still.
-    pub(super) body: Option<Duration>,
+    /// The rules of its sessions, and what passes in them.
+    pub(super) courses: Courses,
+    pub(super) plain: PlainRules,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -79,12 +69,8 @@ impl Service {
             identity_header,
             request_headers: edits(route, &route.request_headers)?,
             response_headers: edits(route, &route.response_headers)?,
-            rules: Arc::new(rules(route)),
-            plain: Plain {
-                is_proxied: route.http_requests == HttpRequests::Proxy,
-                response: route.timeouts.response,
-                body: route.timeouts.body,
-            },
+            courses: Courses::new(Arc::new(rules(route))),
+            plain: PlainRules::new(route),
         })
     }
 

@@ -125,10 +125,12 @@ pub(super) fn carry(
         session,
         handshake_took,
     } = tunnel;
-    limit_silence(&service.rules, &[&client, &opened.stream]);
+    limit_silence(service.courses.rules(), &[&client, &opened.stream]);
     gate.access_log.opened(&session, handshake_took);
     let control = session.control.clone();
-    let registered = gate.registry.register(held.1.worker, session);
+    let worker = held.1.worker;
+    let course = service.courses.of(worker);
+    let registered = gate.registry.register(worker, session);
     if gate.is_draining() {
         // It may have missed the order that all others got.
         control.close(going_away());
@@ -140,9 +142,8 @@ pub(super) fn carry(
     let negotiated = Negotiated {
         deflate: opened.deflate.is_some(),
     };
-    let rules = service.rules.clone();
     let lease = opened.lease;
-    let carried = relay(client, opened.stream, early, rules, negotiated, control);
+    let carried = relay(client, opened.stream, early, course, negotiated, control);
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);

@@ -111,7 +111,7 @@ impl<S> Session<S> {
             return;
         }
         self.turn();
-        let deadline = self.timer.now().after(self.rules.close);
+        let deadline = self.timer.now().after(self.rules().close);
         if let Some(ending) = &mut self.ending {
             ending.grace = Tick::NEVER;
             ending.deadline = deadline;
@@ -232,7 +232,7 @@ impl<S> Session<S> {
             return;
         }
         self.client.hold();
-        let grace = self.timer.now().after(self.rules.close.min(GRACE));
+        let grace = self.timer.now().after(self.rules().close.min(GRACE));
         if let Some(ending) = &mut self.ending {
             ending.grace = grace;
         }
@@ -250,7 +250,7 @@ impl<S> Session<S> {
             return false;
         }
         self.turn();
-        let deadline = self.timer.now().after(self.rules.close);
+        let deadline = self.timer.now().after(self.rules().close);
         let grace = Tick::NEVER;
         self.ending = Some(Box::new(Ending {
             by,

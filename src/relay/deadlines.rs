@@ -32,6 +32,11 @@ impl Tick {
                 .saturating_add(u32::try_from(ticks).unwrap_or(u32::MAX)),
         )
     }
+
+    /// How long it is from this one to `later`, by the clock of ticks.
+    pub(super) fn until(self, later: Self) -> Duration {
+        LENGTH * later.0.saturating_sub(self.0)
+    }
 }
 
 /// A moment of a thread's clock, exactly: nanoseconds since the clock was started.

@@ -7,6 +7,7 @@
 //!   was told and has said, whether it lives;
 //! - `lane` moves bytes from one leg to the other and says the gateway's own frames between them;
 //! - `session` polls both lanes, `timing` looks at the clock, `closing` decides how a session ends;
+//! - `tally` counts what passes while it passes, for those who look from outside;
 //! - `wire` is what a stream must be; `deadlines` and `buffer` are what the sessions of a thread share.
 
 mod buffer;
@@ -21,6 +22,7 @@ mod outcome;
 mod outlet;
 mod rules;
 mod session;
+mod tally;
 mod timing;
 mod wire;
 
@@ -33,6 +35,7 @@ mod tests;
 pub use control::{CloseOrder, Control};
 pub use outcome::{End, GatewayEnd, LegOutcome, Loss, Outcome, Side, Totals};
 pub use rules::Rules;
+pub use tally::{Course, Courses, Flow, Tally, Traffic};
 pub use wire::Wire;
 
 use bytes::Bytes;
@@ -63,12 +66,12 @@ pub fn relay<S>(
     client: S,
     upstream: S,
     early: Early,
-    rules: Arc<Rules>,
+    course: Arc<Course>,
     negotiated: Negotiated,
     control: Arc<Control>,
 ) -> impl Future<Output = Outcome> + Send
 where
     S: Wire + Send,
 {
-    session::Session::new(client, upstream, early, rules, negotiated, control)
+    session::Session::new(client, upstream, early, course, negotiated, control)
 }

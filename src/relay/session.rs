@@ -1,6 +1,7 @@
 //! The future that carries a session: polls both lanes, obeys orders, looks at the clock when it must.
 //!
-//! A message costs a read, a scan and a write: no allocation, clock, lock, log or shared counter.
+//! A message costs a read, a scan and a write: no allocation, clock, lock or log, and no counter that
+//! another thread writes.
 
 use super::closing::Ending;
 use super::deadlines::{Moment, Tick, Timer};
@@ -8,12 +9,14 @@ use super::direction::Direction;
 use super::heartbeat::random;
 use super::lane::Lane;
 use super::leg::Leg;
+use super::tally::{Course, Progress, Reading};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// A session under way. The client's stream stands first and is dropped first.
 pub(super) struct Session<S> {
@@ -21,7 +24,7 @@ pub(super) struct Session<S> {
     pub(super) upstream: Leg<S>,
     pub(super) to_upstream: Direction,
     pub(super) to_client: Direction,
-    pub(super) rules: Arc<Rules>,
+    course: Arc<Course>,
     pub(super) timer: Timer,
     /// Present from the moment at which the end is certain.
     pub(super) ending: Option<Box<Ending>>,
@@ -60,7 +63,7 @@ impl<S> Session<S> {
         client: S,
         upstream: S,
         early: Early,
-        rules: Arc<Rules>,
+        course: Arc<Course>,
         negotiated: Negotiated,
         control: Arc<Control>,
     ) -> Self {
@@ -73,7 +76,7 @@ impl<S> Session<S> {
             upstream: Leg::new(upstream, true, now),
             to_upstream: Direction::new(Sender::Client, negotiated.deflate),
             to_client: Direction::new(Sender::Server, negotiated.deflate),
-            rules,
+            course,
             ending: None,
             control,
             early: is_early.then(|| Box::new(early)),
@@ -98,9 +101,27 @@ impl<S> Session<S> {
             from,
             to,
             direction,
-            rules: &self.rules,
+            rules: &self.course.rules,
             now,
             restless: &mut self.restless,
+        }
+    }
+
+    /// What the route asks of the session.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.course.rules
+    }
+
+    /// Where the session stands, to be compared with where it stood.
+    fn reading(&self) -> Reading {
+        let progress = |direction: &Direction, to: &Leg<S>| Progress {
+            totals: direction.totals,
+            throttled: Duration::ZERO,
+            stalled_since: to.outlet.stalled_since(),
+        };
+        Reading {
+            to_upstream: progress(&self.to_upstream, &self.upstream),
+            to_client: progress(&self.to_client, &self.client),
         }
     }
 
@@ -203,12 +224,18 @@ impl<S: Wire> Future for Session<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let session = self.get_mut();
+        let before = session.reading();
         session.be_woken_by(cx.waker());
         if let Some(order) = session.control.take() {
             session.obey(&order);
         }
         session.receive_early(cx);
         session.work(cx);
+        let after = session.reading();
+        session
+            .course
+            .tally
+            .add(&before, &after, session.timer.now());
         let Some(outcome) = session.outcome() else {
             session.part_early(cx);
             return Poll::Pending;
@@ -222,6 +249,10 @@ impl<S: Wire> Future for Session<S> {
 impl<S> Drop for Session<S> {
     fn drop(&mut self) {
         self.control.forget_waker();
+        let last = self.reading();
+        self.course
+            .tally
+            .add(&last, &last.at_the_end(), self.timer.now());
     }
 }
 

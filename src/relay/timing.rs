@@ -28,7 +28,7 @@ impl<S> Session<S> {
     }
 
     fn watch_writing(&mut self, alarm: &mut Alarm) {
-        let Some(limit) = self.rules.write else {
+        let Some(limit) = self.rules().write else {
             return;
         };
         for side in [Side::Client, Side::Upstream] {
@@ -53,11 +53,11 @@ impl<S> Session<S> {
     }
 
     fn watch_age(&mut self, alarm: &mut Alarm) {
-        let max_duration = self.rules.max_duration.map(|limit| self.spread(limit));
+        let max_duration = self.rules().max_duration.map(|limit| self.spread(limit));
         if max_duration.is_some_and(|limit| alarm.rings(self.began.tick(), limit)) {
             self.end_of_time(End::MaxDuration, "session reached its maximum duration");
         } else if self
-            .rules
+            .rules()
             .idle
             .is_some_and(|limit| alarm.rings(self.last_data, limit))
         {
@@ -66,10 +66,10 @@ impl<S> Session<S> {
     }
 
     fn watch_pulse(&mut self, side: Side, alarm: &mut Alarm) {
-        let Some(interval) = self.rules.ping_interval else {
+        let Some(interval) = self.rules().ping_interval else {
             return;
         };
-        let (interval, timeout) = (self.spread(interval), self.rules.pong_timeout);
+        let (interval, timeout) = (self.spread(interval), self.rules().pong_timeout);
         let can_answer = self.can_answer(side);
         let pulse = &mut self.leg_mut(side).pulse;
         let was_due = pulse.wants_ping();

@@ -3,7 +3,7 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
-use crate::harness::{Gateway, Handshake, Leg, Upstream, breath, peer};
+use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, breath};
 
 const PROXY: &str = "http_requests = \"proxy\"";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -303,23 +303,28 @@ async fn pipelined_requests_are_answered_in_turn() {
     let mut client = gateway.connect().await;
     client.send(both).await;
     let mut server = upstream.accept().await;
-    for line in ["GET /1 HTTP/1.1", "GET /2 HTTP/1.1"] {
-        assert_eq!(server.asked_line(), line);
-        server.send(OK).await;
-        assert_eq!(client.answer().await.body, "ok");
-        if line.contains("/1") {
-            server.take_request().await;
-        }
-    }
+    assert_eq!(server.asked_line(), "GET /1 HTTP/1.1");
+    server.send(OK).await;
+    server.take_request().await;
+    assert_eq!(server.asked_line(), "GET /2 HTTP/1.1");
+    server.send(OK).await;
+    assert_eq!(client.answer().await.body, "ok");
+    assert_eq!(client.answer().await.body, "ok");
 }
 
 #[tokio::test]
 async fn handshakes_and_requests_share_a_route() {
-    let echo = peer::echo().await;
-    let gateway = Gateway::route(echo.url(), PROXY);
-    gateway.open().await;
-    // What a WebSocket server says to a request that is none.
-    assert_eq!(gateway.status(&get("/")).await, 400);
+    let (gateway, upstream) = proxy().await;
+    let (mut client, mut server) = asked(&gateway, &upstream, &get("/socket.io/")).await;
+    server.send(OK).await;
+    assert_eq!(client.answer().await.body, "ok");
+    // The client goes on over the connection that it has.
+    let handshake = Handshake::new("/socket.io/").bytes(gateway.address());
+    client.send(handshake).await;
+    let mut session = upstream.serve().await;
+    assert_eq!(client.answer().await.status, 101);
+    session.send_frame(&Frame::text("hello")).await;
+    assert_eq!(client.frame().await, Frame::text("hello"));
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ mod pressure;
 mod simulation;
 mod sockets;
 mod stream;
+mod tally;
 
-use super::{Control, Early, Negotiated, Outcome, Rules, relay};
+use super::{Control, Courses, Early, Negotiated, Outcome, Rules, relay};
 use peer::Peer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ struct Rig {
     client_fault: Fault,
     upstream_fault: Fault,
     control: Arc<Control>,
+    courses: Courses,
     task: JoinHandle<Outcome>,
 }
 
@@ -51,11 +53,12 @@ impl Rig {
         let (client, client_end, client_fault) = TestStream::pair(room);
         let (upstream, upstream_end, upstream_fault) = TestStream::pair(room);
         let control = Arc::new(Control::new());
+        let courses = Courses::new(Arc::new(rules));
         let task = relay(
             client_end,
             upstream_end,
             early,
-            Arc::new(rules),
+            courses.of(0),
             negotiated,
             Arc::clone(&control),
         );
@@ -65,6 +68,7 @@ impl Rig {
             client_fault,
             upstream_fault,
             control,
+            courses,
             task: tokio::spawn(task),
         }
     }

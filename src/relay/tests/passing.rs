@@ -147,7 +147,7 @@ async fn a_session_is_small() {
         [0u64; 5],
         [0u64; 5],
         Early::default(),
-        Arc::new(lenient()),
+        Courses::new(Arc::new(lenient())).of(0),
         Negotiated::default(),
         Arc::new(Control::new()),
     );

@@ -24,7 +24,7 @@ impl Bench {
             client_end,
             upstream_end,
             Early::default(),
-            Arc::new(lenient()),
+            Courses::new(Arc::new(lenient())).of(0),
             Negotiated::default(),
             Arc::new(Control::new()),
         );

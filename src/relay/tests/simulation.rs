@@ -82,11 +82,12 @@ fn chopped_rig(rules: Rules, seed: u64) -> Rig {
     let (client, client_end, client_fault) = TestStream::pair(room);
     let (upstream, upstream_end, upstream_fault) = TestStream::pair(room);
     let control = Arc::new(Control::new());
+    let courses = Courses::new(Arc::new(rules));
     let task = relay(
         client_end.chopped(random.next()),
         upstream_end.chopped(random.next()),
         Early::default(),
-        Arc::new(rules),
+        courses.of(0),
         Negotiated::default(),
         Arc::clone(&control),
     );
@@ -96,6 +97,7 @@ fn chopped_rig(rules: Rules, seed: u64) -> Rig {
         client_fault,
         upstream_fault,
         control,
+        courses,
         task: tokio::spawn(task),
     }
 }
@@ -222,6 +224,7 @@ async fn whatever_breaks_only_whole_frames_and_then_at_most_one_close_arrive() {
             control,
             client_fault,
             upstream_fault,
+            ..
         } = chopped_rig(pinging(), seed);
         let mut random = Random(seed ^ 0xBAD);
         let (up, _) = traffic(&client, &mut random);

@@ -25,7 +25,7 @@ async fn session(rules: Rules) -> (TcpStream, TcpStream, JoinHandle<Outcome>) {
         client_end,
         upstream_end,
         Early::default(),
-        Arc::new(rules),
+        Courses::new(Arc::new(rules)).of(0),
         negotiated,
         control,
     );

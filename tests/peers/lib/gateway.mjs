@@ -51,11 +51,14 @@ export function lines(stream, take) {
 }
 
 export class Gateway {
-  /** `toml` is the configuration; without `[[listeners]]` it gets one, `public`, on loopback. */
-  static async start(toml, files = {}) {
+  /**
+   * `toml` is the configuration; without `[[listeners]]` it gets one, `public`, on loopback.
+   * `env` is added to the program's environment.
+   */
+  static async start(toml, files = {}, env = {}) {
     const text = `[log]\nformat = "json"\n\n${toml.includes('[[listeners]]') ? '' : LISTENER}\n${toml}`;
     const dir = folder({ ...files, 'wsgate.toml': text });
-    const gateway = new Gateway(dir, ['run', path.join(dir, 'wsgate.toml')], text);
+    const gateway = new Gateway(dir, ['run', path.join(dir, 'wsgate.toml')], text, env);
     await gateway.#listening(text.split('[[listeners]]').length - 1);
     return gateway;
   }
@@ -72,10 +75,10 @@ export class Gateway {
   text = '';
   #waiters = new Set();
 
-  constructor(dir, args, configuration = '') {
+  constructor(dir, args, configuration = '', env = {}) {
     this.dir = dir;
     this.configuration = configuration;
-    this.child = launch(binary(), args, { cwd: dir });
+    this.child = launch(binary(), args, { cwd: dir, env: { ...process.env, ...env } });
     for (const stream of [this.child.stdout, this.child.stderr]) lines(stream, line => this.#line(line));
     this.exited = new Promise(resolve => this.child.on('close', (code, signal) => resolve({ code, signal })));
   }
