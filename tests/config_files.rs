@@ -110,6 +110,9 @@ fn the_schema_refuses_what_does_not_load() {
         ("require_origin", json!("yes")),
         ("limits", json!({ "max_message_size": "1X" })),
         ("limits", json!({ "max_message_size": 0 })),
+        ("limits", json!({ "handshake_rate": "5/s" })),
+        ("limits", json!({ "handshake_rate": { "burst": 5 } })),
+        ("limits", json!({ "byte_rate": [{ "rate": "1MiB" }] })),
         ("timeouts", json!({ "idle": "soon" })),
         ("upstream", json!(null)),
     ] {
@@ -133,16 +136,19 @@ fn everything_has_every_key() {
 
 /// Collects the keys of `schema` that none of `values` has.
 fn find_absent(schema: &Value, values: &[&Value], at: &str, absent: &mut Vec<String>) {
-    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
-        find_absent(alternative, values, at, absent);
-    }
-    let items: Vec<&Value> = values
+    // Where one or a list of them may stand, either will do.
+    let values: Vec<&Value> = values
         .iter()
-        .filter_map(|value| value.as_array())
-        .flatten()
+        .flat_map(|value| match value.as_array() {
+            Some(items) => items.iter().collect(),
+            None => vec![*value],
+        })
         .collect();
+    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+        find_absent(alternative, &values, at, absent);
+    }
     if schema.get("items").is_some() {
-        find_absent(&schema["items"], &items, at, absent);
+        find_absent(&schema["items"], &values, at, absent);
     }
     let tables: Vec<&Map<String, Value>> = values
         .iter()

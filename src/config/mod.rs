@@ -18,6 +18,7 @@ mod host;
 mod include;
 mod inline;
 mod kind;
+mod limits;
 mod listener;
 mod load;
 mod log;
@@ -41,16 +42,20 @@ pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
 pub use header::HeaderEdits;
+pub use limits::{
+    LimitKey, LimitedDirection, Limits, OnSessions, OnTraffic, RateLimit, SessionLimit, TrafficKey,
+    TrafficLimit,
+};
 pub use listener::{BindAddress, CertificateFiles, Listener, ListenerTls};
 pub use load::{load, parse};
 pub use log::{Log, LogFormat};
 pub use problem::Problems;
 pub use quick::quick;
 pub use reference::{reference, schema};
-pub use route::{Compression, Heartbeat, HttpRequests, Limits, OriginPolicy, Route, Timeouts};
+pub use route::{Compression, Heartbeat, HttpRequests, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
 pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
-pub use value::{HostPattern, OriginPattern, PathPattern, Scheme, Secret};
+pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;
 

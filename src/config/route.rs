@@ -5,13 +5,13 @@ use super::host::host;
 use super::inline::{Serves, serves};
 use super::kind::{
     Refers, at, boolean, choice, duration, filled, list, name, one_or_list, or_off, refers_to,
-    size, table,
+    table,
 };
 use super::origin::origin;
 use super::path::{path, prefix};
 use super::reader::At;
 use super::section::section;
-use super::{AuthMethod, HostPattern, OriginPattern, PathPattern, Upstream};
+use super::{AuthMethod, HostPattern, Limits, OriginPattern, PathPattern, Upstream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,7 +113,7 @@ section! {
             ("off", Compression::Off),
             ("passthrough", Compression::Passthrough),
         ]), or("off");
-        /// What a message may be.
+        /// How much a client may ask for, and what a message may be.
         pub(super) limits: Limits = table(), or({});
         /// How silent peers are found out.
         pub(super) heartbeat: Heartbeat = table(), or({});
@@ -159,24 +159,6 @@ pub enum Compression {
     Off,
     /// Both ends negotiate it; its parameters are checked.
     Passthrough,
-}
-
-section! {
-    /// What a message may be.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Limits at "`[routes.limits]`" {
-        /// The largest message, over all its fragments. A larger one ends the session with close
-        /// code 1009.
-        pub max_message_size: Option<u64> = or_off(size(1..=1 << 40)), or("16MiB");
-        /// Whether text must be UTF-8. Text that is not ends the session with close code 1007.
-        pub validate_utf8: bool = boolean(), or(true);
-    }
-    example r#"[[routes]]
-upstream = "ws://10.0.0.1:8080"
-
-[routes.limits]
-max_message_size = "64KiB"
-"#
 }
 
 section! {

@@ -17,6 +17,10 @@ section! {
         /// Client connections that may be open at the same time, over all listeners. While there
         /// are so many, new ones wait in the queue of the kernel.
         pub max_connections: usize = count(1..=10_000_000), or(100000);
+        /// Handshakes that may be in flight at the same time, over all listeners: from the accepted
+        /// connection over TLS to the answer. Beyond it clients are answered 503 with `Retry-After`.
+        /// Sessions, and connections that wait for a next request, don't count.
+        pub max_handshakes: usize = count(1..=1_000_000), or(1000);
         /// How long sessions may take to end after SIGTERM or Ctrl-C. They are told at once, with
         /// close code 1001; what is left after this time is ended.
         pub drain_timeout: Duration = duration("0s"), or("30s");

@@ -63,6 +63,18 @@ fn defaults_are_those_of_the_documentation() {
         http_requests: HttpRequests::Reject,
         compression: Compression::Off,
         limits: Limits {
+            handshake_rate: Vec::new(),
+            auth_failure_rate: vec![RateLimit {
+                rate: Rate {
+                    amount: 5,
+                    period: seconds(60),
+                },
+                burst: 10,
+                per: LimitKey::ClientIp,
+            }],
+            sessions: Vec::new(),
+            message_rate: Vec::new(),
+            byte_rate: Vec::new(),
             max_message_size: Some(16 << 20),
             validate_utf8: true,
         },
@@ -83,6 +95,7 @@ fn defaults_are_those_of_the_documentation() {
         server: Server {
             workers: Workers::Auto,
             max_connections: 100_000,
+            max_handshakes: 1000,
             drain_timeout: seconds(30),
         },
         log: Log {
@@ -187,6 +200,34 @@ fn what_a_route_says_itself_counts() {
     assert_eq!(route.heartbeat.ping_interval, None);
     assert_eq!(route.timeouts.write, Some(seconds(10)));
     assert_eq!(route.response_headers.remove, Vec::<String>::new());
+}
+
+#[test]
+fn limits_are_one_table_or_a_list_or_off() {
+    let (settings, _) = everything();
+    let (lists, tables) = (&settings.routes[1].limits, &settings.routes[0].limits);
+    let rate = |amount, period| Rate {
+        amount,
+        period: seconds(period),
+    };
+    assert_eq!(lists.handshake_rate.len(), 2);
+    assert_eq!(lists.handshake_rate[1].rate, rate(600, 60));
+    assert_eq!(lists.handshake_rate[1].burst, 10, "a second's worth");
+    assert_eq!(lists.byte_rate, []);
+    let [sessions] = &lists.sessions[..] else {
+        panic!("{:?}", lists.sessions);
+    };
+    assert_eq!(sessions.on_exceed, OnSessions::CloseOldest);
+    let bytes = TrafficLimit {
+        rate: rate(1 << 20, 1),
+        burst: 4 << 20,
+        per: TrafficKey::Identity,
+        direction: LimitedDirection::Both,
+        on_exceed: OnTraffic::Close,
+    };
+    assert_eq!(tables.byte_rate, [bytes]);
+    assert_eq!(tables.message_rate[0].rate, rate(1, 3600));
+    assert_eq!(tables.message_rate[0].burst, 1, "at least one");
 }
 
 #[test]

@@ -1,6 +1,23 @@
-//! Values that sections share: patterns and secrets.
+//! Values that sections share: patterns, rates and secrets.
 
 use std::fmt;
+use std::time::Duration;
+
+/// So much in so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// At least one, at most 10⁹ of what is counted or 2⁴⁰ bytes.
+    pub amount: u64,
+    /// A second, a minute or an hour.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// How much that is in a second, at least one.
+    pub fn in_a_second(self) -> u64 {
+        (self.amount / self.period.as_secs().max(1)).max(1)
+    }
+}
 
 /// Of a URL or an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

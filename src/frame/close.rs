@@ -10,6 +10,8 @@ pub mod code {
     pub const NO_STATUS: u16 = 1005;
     /// Text is not UTF-8.
     pub const INVALID_DATA: u16 = 1007;
+    /// The peer broke a rule of the gateway's own.
+    pub const POLICY_VIOLATION: u16 = 1008;
     /// A message is larger than the rules allow.
     pub const MESSAGE_TOO_BIG: u16 = 1009;
     /// The other side of the gateway broke the rules.

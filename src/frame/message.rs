@@ -44,6 +44,11 @@ impl Messages {
         }
     }
 
+    /// Whose frames these are.
+    pub const fn sender(&self) -> Sender {
+        self.sender
+    }
+
     /// Judges the next header. A control frame changes nothing and may be judged again.
     ///
     /// # Errors

@@ -103,6 +103,7 @@ fn rules(route: &Route) -> Rules {
         max_duration: route.timeouts.max_duration,
         write: route.timeouts.write,
         close: route.timeouts.close,
+        limits: Vec::new(),
     }
 }
 

@@ -143,7 +143,7 @@ pub(super) fn carry(
         deflate: opened.deflate.is_some(),
     };
     let lease = opened.lease;
-    let carried = relay(client, opened.stream, early, course, negotiated, control);
+    let carried = relay(client, opened.stream, early, course, negotiated, 0, control);
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);

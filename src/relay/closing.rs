@@ -5,6 +5,7 @@
 //! | one side sent a Close | that Close | that Close |
 //! | the client broke the rules | 1002, 1007 or 1009, after answers under way | 1001 |
 //! | the upstream broke the rules | 1011 | 1002, 1007 or 1009 |
+//! | the client, or the upstream, sent too much | 1008, or 1011 | 1001, or 1008 |
 //! | the upstream is lost | 1012 | – |
 //! | the client is lost | – | the end of the stream |
 //! | no pong from the client, or upstream | 1001, or 1012 | 1001 |
@@ -15,11 +16,12 @@
 //! stream without a word. The session is over when both legs have been told and heard out, or when time is up.
 
 use super::deadlines::Tick;
+use super::fault::Fault;
 use super::lane::Event;
 use super::leg::{After, Inlet, Leg};
 use super::session::Session;
 use super::{CloseOrder, End, Loss, Side};
-use crate::frame::{Violation, code};
+use crate::frame::code;
 use std::io;
 use std::time::Duration;
 
@@ -42,7 +44,7 @@ impl<S> Session<S> {
         self.turn();
         match event {
             Event::Closed => self.closed(side),
-            Event::Violated(violation) => self.violated(side, violation),
+            Event::Erred(fault) => self.at_fault(side, fault),
             Event::Lost(loss) => self.lost(side, loss),
         }
     }
@@ -148,15 +150,11 @@ impl<S> Session<S> {
         self.release_farewell_after(side);
     }
 
-    fn violated(&mut self, side: Side, violation: Violation) {
-        let end = match side {
-            Side::Upstream => End::UpstreamViolation(violation),
-            _ => End::ClientViolation(violation),
-        };
-        let is_cause = self.begin_ending(side, end);
+    fn at_fault(&mut self, side: Side, fault: Fault) {
+        let is_cause = self.begin_ending(side, fault.end(side));
         let leg = self.leg_mut(side);
         leg.inlet = Inlet::Deaf;
-        leg.bid(violation.close_code(), &violation.to_string(), After::Fin);
+        leg.bid(fault.close_code(), &fault.reason(), After::Fin);
         if leg.closes.close_sent.is_some() {
             leg.end_stream();
         }
@@ -166,12 +164,12 @@ impl<S> Session<S> {
                 self.release_farewell_after(side);
             }
             (true, Side::Upstream) => {
-                self.client
-                    .bid(code::INTERNAL_ERROR, UPSTREAM_VIOLATION, After::Answer);
+                let reason = fault.of_the_other(side);
+                self.client.bid(code::INTERNAL_ERROR, reason, After::Answer);
             }
             (true, _) => {
-                self.upstream
-                    .bid(code::GOING_AWAY, CLIENT_VIOLATION, After::Answer);
+                let reason = fault.of_the_other(side);
+                self.upstream.bid(code::GOING_AWAY, reason, After::Answer);
                 self.hold_farewell();
             }
         }
@@ -272,5 +270,3 @@ impl<S> Session<S> {
 const GRACE: Duration = Duration::from_secs(1);
 
 const UPSTREAM_LOST: &str = "upstream is gone";
-const UPSTREAM_VIOLATION: &str = "upstream broke the protocol";
-const CLIENT_VIOLATION: &str = "client broke the protocol";

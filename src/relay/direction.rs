@@ -92,6 +92,16 @@ impl Direction {
         self.frame.is_none()
     }
 
+    /// Whose frames these are.
+    pub(super) const fn sender(&self) -> Sender {
+        self.messages.sender()
+    }
+
+    /// How many bytes of payload are still to come of the data frame under way.
+    pub(super) fn left_of_frame(&self) -> u64 {
+        self.frame.map_or(0, |frame| frame.left)
+    }
+
     /// Whether a data frame, or a part of one, came since the last time this was asked.
     pub(super) const fn take_saw_data(&mut self) -> bool {
         std::mem::replace(&mut self.saw_data, false)

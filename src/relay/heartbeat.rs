@@ -23,6 +23,8 @@ pub(super) struct Pulse {
     due: bool,
     /// A ping was said, and not a byte came since.
     unanswered: bool,
+    /// How many pongs are to be expected.
+    awaited: u8,
 }
 
 /// What a look at the clock says about a leg.
@@ -44,6 +46,7 @@ impl Pulse {
             token: None,
             due: false,
             unanswered: false,
+            awaited: 0,
         }
     }
 
@@ -64,12 +67,29 @@ impl Pulse {
         self.due = false;
         self.unanswered = true;
         self.pinged = now;
+        self.awaited = self.awaited.saturating_add(1);
         *self.token.get_or_insert_with(random)
     }
 
     /// What the pongs to our pings carry, once there was a ping.
     pub(super) const fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    /// Whether these bytes, masked with `key`, are a pong that a ping of ours asked for; each ping
+    /// asks for one.
+    pub(super) fn is_awaited(&mut self, payload: &[u8], key: Option<[u8; 4]>) -> bool {
+        let key = key.unwrap_or_default();
+        let is_ours = self.token.is_some_and(|token| {
+            let plain = payload
+                .iter()
+                .zip(key.iter().cycle())
+                .map(|(byte, key)| byte ^ key);
+            plain.eq(token)
+        });
+        let is_awaited = is_ours && self.awaited > 0;
+        self.awaited -= u8::from(is_awaited);
+        is_awaited
     }
 
     /// Looks at the clock. `can_answer`: the ping is on its way whole, the leg is being read, and it is

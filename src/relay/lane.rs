@@ -2,13 +2,15 @@
 //! between its frames what the gateway itself has to say there.
 
 use super::buffer::{self, Buffers};
+use super::cashier::Stop;
 use super::deadlines::Tick;
 use super::direction::{Direction, Judge, Then};
+use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
+use super::pace::{Paced, READ_SIZE_FOR_LIMITED};
 use super::wire::Wire;
 use super::{Loss, Rules};
-use crate::frame::Violation;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,6 +21,8 @@ pub(super) struct Lane<'a, S> {
     pub(super) from: &'a mut Leg<S>,
     pub(super) to: &'a mut Leg<S>,
     pub(super) direction: &'a mut Direction,
+    /// What the direction has to keep to, if anything.
+    pub(super) paced: Option<Paced<'a>>,
     pub(super) rules: &'a Rules,
     pub(super) now: Tick,
     /// Set when the deadlines of the session may have come nearer.
@@ -30,8 +34,8 @@ pub(super) struct Lane<'a, S> {
 pub(super) enum Event {
     /// It sent a Close.
     Closed,
-    /// It broke a rule.
-    Violated(Violation),
+    /// It did what it must not.
+    Erred(Fault),
     /// Its connection ended, with or without a Close before.
     Lost(Loss),
 }
@@ -60,9 +64,13 @@ impl<S: Wire> Lane<'_, S> {
 
     /// Reads once and passes on what came.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.is_throttled() {
+            return self.resume(cx);
+        }
+        let size = self.read_size();
         buffer::with(|Buffers { input, scratch }| {
             let carried = self.from.carry.place(input);
-            let mut room = ReadBuf::new(&mut input[carried..self.to.outlet.read_size()]);
+            let mut room = ReadBuf::new(&mut input[carried..size]);
             let result = Pin::new(&mut self.from.stream).poll_read(cx, &mut room);
             let read = room.filled().len();
             match ready!(result) {
@@ -86,7 +94,7 @@ impl<S: Wire> Lane<'_, S> {
             return None;
         }
         let before = self.to.outlet.condition();
-        let passed = self.pass(cx, bytes, scratch);
+        let passed = self.pass_in_time(cx, bytes, scratch);
         self.compare(before);
         match passed {
             Ok(rest) => {
@@ -97,6 +105,68 @@ impl<S: Wire> Lane<'_, S> {
                 self.from.carry.keep(&[]);
                 Some(event)
             }
+        }
+    }
+
+    /// Sends on as much as the limits admit, if there are any, and keeps the rest until they do.
+    fn pass_in_time<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &'b [u8],
+        scratch: &mut [u8],
+    ) -> Result<&'b [u8], Event> {
+        let is_free = self.is_free();
+        let Some(paced) = self.paced.as_mut().filter(|_| !is_free) else {
+            return self.pass(cx, bytes, scratch);
+        };
+        let pulse = &mut self.from.pulse;
+        let admitted = paced.admit(&self.rules.limits, self.direction, bytes, pulse);
+        let (now, later) = bytes.split_at(admitted.len);
+        if let Some(Stop::Wait(wait)) = admitted.stop {
+            paced.pace.hold(later, wait);
+            *self.restless = true;
+        }
+        let rest = self.pass(cx, now, scratch)?;
+        match admitted.stop {
+            Some(Stop::Exceeded(unit)) => Err(Event::Erred(Fault::Rate(unit))),
+            _ => Ok(rest),
+        }
+    }
+
+    /// Goes on with what was kept, once it may pass.
+    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let is_free = self.is_free();
+        let Some(Paced { pace, .. }) = &mut self.paced else {
+            return Poll::Ready(None);
+        };
+        if !is_free {
+            ready!(pace.poll_wait(cx));
+        }
+        *self.restless = true;
+        let kept = pace.release(self.now);
+        Poll::Ready(buffer::with(|buffers| {
+            self.receive(cx, &kept, &mut buffers.scratch)
+        }))
+    }
+
+    fn is_throttled(&self) -> bool {
+        let paced = self.paced.as_ref();
+        paced.is_some_and(|paced| paced.pace.is_throttled())
+    }
+
+    /// Whether no limit holds any more: the other leg is to be told of the end as soon as the frame
+    /// under way is over, or takes nothing; or what comes is not looked at.
+    const fn is_free(&self) -> bool {
+        let is_heard = matches!(self.from.inlet, Inlet::Open);
+        self.to.wants_farewell() || !self.to.takes_frames() || !is_heard
+    }
+
+    fn read_size(&self) -> usize {
+        let size = self.to.outlet.read_size();
+        if self.paced.is_some() {
+            size.min(READ_SIZE_FOR_LIMITED)
+        } else {
+            size
         }
     }
 
@@ -132,7 +202,9 @@ impl<S: Wire> Lane<'_, S> {
                     self.close(cx, &behind[..len], code);
                     return Err(Event::Closed);
                 }
-                Then::Violation(violation) => return Err(Event::Violated(violation)),
+                Then::Violation(violation) => {
+                    return Err(Event::Erred(Fault::Violation(violation)));
+                }
             };
             self.speak(cx);
         }

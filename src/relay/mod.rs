@@ -5,21 +5,27 @@
 //! - `direction` judges the bytes of one direction and knows no socket;
 //! - `outlet`, `leg`, `heartbeat` are the state of one connection: what waits to be written, what it
 //!   was told and has said, whether it lives;
+//! - `pace` says how much of it may pass now where there are limits, and keeps the rest;
 //! - `lane` moves bytes from one leg to the other and says the gateway's own frames between them;
 //! - `session` polls both lanes, `timing` looks at the clock, `closing` decides how a session ends;
 //! - `tally` counts what passes while it passes, for those who look from outside;
 //! - `wire` is what a stream must be; `deadlines` and `buffer` are what the sessions of a thread share.
 
+mod bucket;
 mod buffer;
+mod cashier;
 mod closing;
 mod control;
 mod deadlines;
 mod direction;
+mod fault;
 mod heartbeat;
 mod lane;
 mod leg;
+mod limit;
 mod outcome;
 mod outlet;
+mod pace;
 mod rules;
 mod session;
 mod tally;
@@ -33,6 +39,7 @@ pub mod fuzzing;
 mod tests;
 
 pub use control::{CloseOrder, Control};
+pub use limit::{Limit, Meter, OnExceed, Quota, Senders, Share, Unit};
 pub use outcome::{End, GatewayEnd, LegOutcome, Loss, Outcome, Side, Totals};
 pub use rules::Rules;
 pub use tally::{Course, Courses, Flow, Tally, Traffic};
@@ -60,6 +67,8 @@ pub struct Early {
 
 /// Carries frames between `client` and `upstream` until the session is over, then drops both, the client first.
 ///
+/// Under limits that sessions share it counts together with those of the same `account`.
+///
 /// Must be called within a tokio runtime: the first session of a thread starts the task that keeps the
 /// deadlines of all. Dropping the future ends both connections without a word.
 pub fn relay<S>(
@@ -68,10 +77,13 @@ pub fn relay<S>(
     early: Early,
     course: Arc<Course>,
     negotiated: Negotiated,
+    account: u64,
     control: Arc<Control>,
 ) -> impl Future<Output = Outcome> + Send
 where
     S: Wire + Send,
 {
-    session::Session::new(client, upstream, early, course, negotiated, control)
+    session::Session::new(
+        client, upstream, early, course, negotiated, account, control,
+    )
 }

@@ -67,6 +67,10 @@ pub enum End {
     ClientLost(Loss),
     /// The upstream's connection ended without a Close.
     UpstreamLost(Loss),
+    /// A leg sent more frames than a limit admits.
+    MessageRate(Side),
+    /// A leg sent more bytes than a limit admits.
+    ByteRate(Side),
     /// No data frame passed for too long.
     Idle,
     /// The session was as old as a session may be.
@@ -89,6 +93,8 @@ impl End {
             Self::UpstreamViolation(_) => "upstream_violation",
             Self::ClientLost(_) => "client_lost",
             Self::UpstreamLost(_) => "upstream_lost",
+            Self::MessageRate(_) => "message_rate",
+            Self::ByteRate(_) => "byte_rate",
             Self::Idle => "idle",
             Self::MaxDuration => "max_duration",
             Self::NoPong(Side::Client) => "client_no_pong",

@@ -1,9 +1,10 @@
 //! What a route asks of its sessions.
 
+use super::limit::Limit;
 use std::time::Duration;
 
 /// The rules of one route; shared by all its sessions. An absent value is no limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// The most bytes that a message may have, as the sum of its fragments.
     pub max_message_size: Option<u64>,
@@ -21,4 +22,6 @@ pub struct Rules {
     pub write: Option<Duration>,
     /// From the first Close to the end of both connections.
     pub close: Duration,
+    /// How much may pass.
+    pub limits: Vec<Limit>,
 }

@@ -9,6 +9,7 @@ use super::direction::Direction;
 use super::heartbeat::random;
 use super::lane::Lane;
 use super::leg::Leg;
+use super::pace::{Pace, Pacing};
 use super::tally::{Course, Progress, Reading};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
@@ -26,6 +27,8 @@ pub(super) struct Session<S> {
     pub(super) to_client: Direction,
     course: Arc<Course>,
     pub(super) timer: Timer,
+    /// Present if the route limits what may pass.
+    pub(super) pacing: Option<Box<Pacing>>,
     /// Present from the moment at which the end is certain.
     pub(super) ending: Option<Box<Ending>>,
     control: Arc<Control>,
@@ -65,6 +68,7 @@ impl<S> Session<S> {
         early: Early,
         course: Arc<Course>,
         negotiated: Negotiated,
+        account: u64,
         control: Arc<Control>,
     ) -> Self {
         let timer = Timer::new();
@@ -76,6 +80,7 @@ impl<S> Session<S> {
             upstream: Leg::new(upstream, true, now),
             to_upstream: Direction::new(Sender::Client, negotiated.deflate),
             to_client: Direction::new(Sender::Server, negotiated.deflate),
+            pacing: Pacing::new(&course.rules.limits, account),
             course,
             ending: None,
             control,
@@ -101,6 +106,7 @@ impl<S> Session<S> {
             from,
             to,
             direction,
+            paced: self.pacing.as_mut().and_then(|pacing| pacing.of_mut(way)),
             rules: &self.course.rules,
             now,
             restless: &mut self.restless,
@@ -112,16 +118,21 @@ impl<S> Session<S> {
         &self.course.rules
     }
 
+    /// What the direction `way` has to keep to, if anything.
+    pub(super) fn pace(&self, way: Way) -> Option<&Pace> {
+        self.pacing.as_ref().and_then(|pacing| pacing.of(way))
+    }
+
     /// Where the session stands, to be compared with where it stood.
     fn reading(&self) -> Reading {
-        let progress = |direction: &Direction, to: &Leg<S>| Progress {
+        let progress = |way, direction: &Direction, to: &Leg<S>| Progress {
             totals: direction.totals,
-            throttled: Duration::ZERO,
+            throttled: self.pace(way).map_or(Duration::ZERO, Pace::throttled),
             stalled_since: to.outlet.stalled_since(),
         };
         Reading {
-            to_upstream: progress(&self.to_upstream, &self.upstream),
-            to_client: progress(&self.to_client, &self.client),
+            to_upstream: progress(Way::ToUpstream, &self.to_upstream, &self.upstream),
+            to_client: progress(Way::ToClient, &self.to_client, &self.client),
         }
     }
 
@@ -249,10 +260,13 @@ impl<S: Wire> Future for Session<S> {
 impl<S> Drop for Session<S> {
     fn drop(&mut self) {
         self.control.forget_waker();
-        let last = self.reading();
-        self.course
-            .tally
-            .add(&last, &last.at_the_end(), self.timer.now());
+        let now = self.timer.now();
+        let before = self.reading();
+        if let Some(pacing) = &mut self.pacing {
+            pacing.stop(now);
+        }
+        let after = self.reading().at_the_end();
+        self.course.tally.add(&before, &after, now);
     }
 }
 

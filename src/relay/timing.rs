@@ -4,7 +4,8 @@ use super::deadlines::Tick;
 use super::heartbeat::Verdict;
 use super::lane::Event;
 use super::leg::Inlet;
-use super::session::Session;
+use super::pace::Pace;
+use super::session::{Session, Way};
 use super::{End, Loss, Side};
 use std::time::Duration;
 
@@ -32,7 +33,12 @@ impl<S> Session<S> {
             return;
         };
         for side in [Side::Client, Side::Upstream] {
-            if alarm.rings(self.leg(side).outlet.stalled_since(), limit) {
+            // Who is kept from speaking may not listen either: it has its time once it is not.
+            let excused = self
+                .pace_of(side)
+                .map_or(Tick::START, |pace| pace.last_throttled(alarm.now));
+            let since = self.leg(side).outlet.stalled_since().max(excused);
+            if alarm.rings(since, limit) {
                 self.write_timed_out(side);
             }
         }
@@ -46,7 +52,8 @@ impl<S> Session<S> {
             let Some(kind) = leg.outlet.broken().filter(|_| leg.inlet != Inlet::Finished) else {
                 continue;
             };
-            if self.is_read(side) && alarm.rings(leg.outlet.broken_since(), LAST_WORDS) {
+            let is_heard = self.is_read(side) || self.is_throttled(side);
+            if is_heard && alarm.rings(leg.outlet.broken_since(), LAST_WORDS) {
                 self.meet(side, Event::Lost(Loss::Error(kind)));
             }
         }
@@ -110,9 +117,21 @@ impl<S> Session<S> {
         is_asked && self.is_read(side) && is_between_frames
     }
 
-    /// A leg is not read while what it sent before waits for the other leg.
-    const fn is_read(&self, side: Side) -> bool {
-        self.leg(side.other()).outlet.is_clear()
+    /// A leg is not read while what it sent before waits, for the other leg or for a limit.
+    fn is_read(&self, side: Side) -> bool {
+        self.leg(side.other()).outlet.is_clear() && !self.is_throttled(side)
+    }
+
+    fn is_throttled(&self, side: Side) -> bool {
+        self.pace_of(side).is_some_and(Pace::is_throttled)
+    }
+
+    /// What the frames of `side` have to keep to, if anything.
+    fn pace_of(&self, side: Side) -> Option<&Pace> {
+        self.pace(match side {
+            Side::Upstream => Way::ToClient,
+            _ => Way::ToUpstream,
+        })
     }
 
     /// `limit` give or take a tenth, the same for all deadlines of this session.

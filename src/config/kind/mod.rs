@@ -7,6 +7,7 @@
 mod file;
 mod list;
 mod number;
+mod rate;
 mod reference;
 mod table;
 mod text;
@@ -14,6 +15,7 @@ mod text;
 pub(super) use file::{existing_file, plainly, secret};
 pub(super) use list::{at, filled, list, one_or_list, salvage};
 pub(super) use number::{count, duration, or_off, size};
+pub(super) use rate::{byte_rate, limits, made, rate};
 pub(super) use reference::{Refers, refers_to};
 pub(super) use table::{defaults_of, layered, map, named, table};
 pub(super) use text::{Parsed, boolean, choice, name, parsed, text};

@@ -113,7 +113,7 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
 ];
 
-fn parse_size(text: &str) -> Result<u64, Problem> {
+pub(super) fn parse_size(text: &str) -> Result<u64, Problem> {
     let (digits, unit) = split_number(text);
     let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit);
     let bytes = digits.parse::<u64>().ok().zip(factor);

@@ -42,7 +42,7 @@ pub(crate) fn parsed<T>(
 pub(crate) struct Parsed<T> {
     what: &'static str,
     pattern: &'static str,
-    parse: fn(&str) -> Result<T, Problem>,
+    pub(super) parse: fn(&str) -> Result<T, Problem>,
 }
 
 impl<T> Kind for Parsed<T> {

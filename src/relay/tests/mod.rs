@@ -6,6 +6,7 @@ mod heartbeat;
 mod passing;
 mod peer;
 mod pressure;
+mod rates;
 mod simulation;
 mod sockets;
 mod stream;
@@ -29,6 +30,7 @@ fn lenient() -> Rules {
         max_duration: None,
         write: None,
         close: Duration::from_secs(5),
+        limits: Vec::new(),
     }
 }
 
@@ -60,6 +62,7 @@ impl Rig {
             early,
             courses.of(0),
             negotiated,
+            0,
             Arc::clone(&control),
         );
         Self {

@@ -26,6 +26,7 @@ impl Bench {
             Early::default(),
             Courses::new(Arc::new(lenient())).of(0),
             Negotiated::default(),
+            0,
             Arc::new(Control::new()),
         );
         Self {

@@ -89,6 +89,7 @@ fn chopped_rig(rules: Rules, seed: u64) -> Rig {
         Early::default(),
         courses.of(0),
         Negotiated::default(),
+        0,
         Arc::clone(&control),
     );
     Rig {

@@ -27,6 +27,7 @@ async fn session(rules: Rules) -> (TcpStream, TcpStream, JoinHandle<Outcome>) {
         Early::default(),
         Courses::new(Arc::new(rules)).of(0),
         negotiated,
+        0,
         control,
     );
     (client, upstream, tokio::spawn(task))

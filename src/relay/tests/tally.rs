@@ -38,6 +38,7 @@ async fn the_sum_is_over_all_sessions_and_workers_live_or_not() {
             Early::default(),
             courses.of(worker),
             Negotiated::default(),
+            0,
             Arc::new(Control::new()),
         ));
         let (mut client, upstream) = (Peer::client(client), Peer::server(upstream));
