@@ -4,9 +4,11 @@
 //! A refusal is no error but normal life; what the client is told is decided elsewhere.
 
 pub mod auth;
+mod cors;
 mod identity;
 mod origin;
 
+pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
 pub use origin::{OriginRefusal, OriginRule};
 
@@ -96,6 +98,11 @@ impl Admission {
             spent: methods.iter().flat_map(|one| one.sources()).collect(),
             methods,
         }
+    }
+
+    /// May the page that asks, if it is one? The first part of [`Self::admit`].
+    pub fn check_origin(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
+        self.origin.check(ask)
     }
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.

@@ -124,6 +124,7 @@ impl Names {
             request_headers: keys.request_headers,
             response_headers: keys.response_headers,
             http_requests: keys.http_requests,
+            cors: keys.cors.map(|cors| cors.value),
             compression: keys.compression,
             limits: keys.limits,
             heartbeat: keys.heartbeat,

@@ -11,6 +11,7 @@
 mod assemble;
 mod auth;
 mod conflict;
+mod cors;
 mod endpoint;
 mod find;
 mod header;
@@ -39,6 +40,7 @@ mod upstream;
 mod value;
 
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
 pub use header::HeaderEdits;

@@ -1,5 +1,6 @@
 //! `[[routes]]` and `[route_defaults]`: which handshakes go where, and under which rules.
 
+use super::cors::Cors;
 use super::header::{HeaderEdits, header_edits, header_name, token};
 use super::host::host;
 use super::inline::{Serves, serves};
@@ -46,6 +47,8 @@ pub struct Route {
     pub response_headers: HeaderEdits,
     /// What becomes of requests that are no handshakes.
     pub http_requests: HttpRequests,
+    /// `[routes.cors]`
+    pub cors: Option<Cors>,
     /// What becomes of an offer of permessage-deflate.
     pub compression: Compression,
     /// `[routes.limits]`
@@ -107,6 +110,8 @@ section! {
             ("reject", HttpRequests::Reject),
             ("proxy", HttpRequests::Proxy),
         ]), or("reject");
+        /// What pages of other origins may do with ordinary requests. Left out: what the upstream says.
+        pub(super) cors: Option<At<Cors>> = at(table()), optional;
         /// `"off"` takes permessage-deflate out of the offer. `"passthrough"` lets client and
         /// upstream agree on it; limits then count compressed bytes, and text is not checked.
         pub(super) compression: Compression = choice(&[

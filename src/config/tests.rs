@@ -61,6 +61,7 @@ fn defaults_are_those_of_the_documentation() {
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
         http_requests: HttpRequests::Reject,
+        cors: None,
         compression: Compression::Off,
         limits: Limits {
             handshake_rate: Vec::new(),

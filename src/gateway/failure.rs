@@ -1,6 +1,6 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::Refusal;
+use crate::admission::{CorsRefusal, Refusal};
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
 use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
@@ -38,6 +38,9 @@ pub(super) enum Failure {
     /// A method that no ordinary request may have here.
     #[error("the method {0} is not served")]
     Method(Method),
+    /// A browser asks whether a page may do what pages may not.
+    #[error(transparent)]
+    Preflight(#[from] CorsRefusal),
     /// The body of an ordinary request broke off or is malformed.
     #[error("the body of the request broke off")]
     Body(#[source] BoxError),
@@ -125,6 +128,7 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             // Nobody reads it but the operator.
@@ -151,6 +155,7 @@ impl Failure {
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
             Self::Method(_) => "bad_method",
+            Self::Preflight(_) => "preflight_refused",
             Self::Body(_) => "bad_body",
             Self::BodyTooSlow => "body_timeout",
             Self::ClientGone => "client_gone",

@@ -7,6 +7,7 @@
 
 mod body;
 mod connection;
+mod cors;
 mod failure;
 mod guard;
 mod link;

@@ -3,10 +3,14 @@
 
 use super::body::Broken;
 use super::link::Link;
+use super::request::Story;
+use super::service::Service;
+use crate::http::Target;
 use crate::telemetry::AccessLog;
 use crate::telemetry::access_log::Requested;
 use crate::upstream::{AnswerCut, Streamed};
 use bytes::Bytes;
+use http::{Method, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::error::Error;
 use std::net::IpAddr;
@@ -40,18 +44,50 @@ pub(super) struct Ledger {
     pub(super) request_id: String,
     pub(super) listener: Arc<str>,
     pub(super) client: Option<IpAddr>,
-    pub(super) method: http::Method,
+    pub(super) method: Method,
     pub(super) host: String,
     pub(super) path: String,
     pub(super) route: Arc<str>,
     pub(super) upstream: Arc<str>,
-    pub(super) endpoint: String,
+    /// None, where the gateway itself has answered.
+    pub(super) endpoint: Option<String>,
     pub(super) identity: Option<String>,
-    pub(super) status: u16,
+    pub(super) status: StatusCode,
     pub(super) started: Instant,
     pub(super) to_upstream: Arc<AtomicU64>,
     pub(super) to_client: u64,
     pub(super) end: End,
+}
+
+impl Ledger {
+    /// Of an answer that is complete as it is.
+    pub(super) fn new(
+        story: &Story<'_>,
+        service: &Service,
+        method: Method,
+        target: &Target,
+        status: StatusCode,
+    ) -> Self {
+        let exchange = story.exchange;
+        Self {
+            log: exchange.gate.access_log,
+            request_id: story.id.clone(),
+            listener: exchange.site.listener(exchange.listener).name.clone(),
+            client: exchange.client,
+            method,
+            host: target.host.clone(),
+            path: target.path.clone(),
+            route: service.name.clone(),
+            upstream: service.upstream.clone(),
+            endpoint: None,
+            identity: None,
+            status,
+            started: story.started,
+            to_upstream: Arc::default(),
+            to_client: 0,
+            end: End::Complete,
+        }
+    }
 }
 
 /// How an answer's body ended.
@@ -162,9 +198,9 @@ impl Drop for Ledger {
             path: &self.path,
             route: &self.route,
             upstream: &self.upstream,
-            endpoint: &self.endpoint,
+            endpoint: self.endpoint.as_deref(),
             identity: self.identity.as_deref(),
-            status: self.status,
+            status: self.status.as_u16(),
             reason: self.end.label(),
             detail: self.end.detail().as_deref(),
             to_upstream_bytes: self.to_upstream.load(Ordering::Relaxed),

@@ -8,7 +8,7 @@ use super::passing::{End, Ledger, Passing, Upload};
 use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
-use crate::admission::{self, Permit};
+use crate::admission::{self, CorsRule, Permit};
 use crate::config::{HttpRequests, Route};
 use crate::http::Target;
 use crate::upstream::{Answered, Length, Request};
@@ -31,6 +31,7 @@ pub(super) struct PlainRules {
     response: Option<Duration>,
     /// How long a body may stand still.
     body: Option<Duration>,
+    pub(super) cors: Option<CorsRule>,
 }
 
 impl PlainRules {
@@ -40,6 +41,7 @@ impl PlainRules {
             is_proxied: route.http_requests == HttpRequests::Proxy,
             response: route.timeouts.response,
             body: route.timeouts.body,
+            cors: route.cors.as_ref().map(CorsRule::new),
         }
     }
 }
@@ -143,27 +145,14 @@ impl<'a> Passage<'a> {
     ) -> Answer {
         let exchange = self.story.exchange;
         let is_last = self.is_last || answered.is_early || exchange.gate.is_draining();
-        let ledger = Ledger {
-            log: exchange.gate.access_log,
-            request_id: self.story.id.clone(),
-            listener: exchange.site.listener(exchange.listener).name.clone(),
-            client: exchange.client,
-            method: self.method.clone(),
-            host: target.host.clone(),
-            path: target.path.clone(),
-            route: self.service.name.clone(),
-            upstream: self.service.upstream.clone(),
-            endpoint: answered.endpoint,
-            identity: permit.identity.as_ref().map(ToString::to_string),
-            status: answered.status.as_u16(),
-            started: self.story.started,
-            to_upstream,
-            to_client: 0,
-            end: match answered.body.is_end_stream() {
-                true => End::Complete,
-                false => End::Dropped,
-            },
-        };
+        let method = self.method.clone();
+        let mut ledger = Ledger::new(self.story, self.service, method, target, answered.status);
+        ledger.endpoint = Some(answered.endpoint);
+        ledger.identity = permit.identity.as_ref().map(ToString::to_string);
+        ledger.to_upstream = to_upstream;
+        if !answered.body.is_end_stream() {
+            ledger.end = End::Dropped;
+        }
         let length = answered.body.size_hint().exact();
         let mut answer = Response::new(Body::passing(Passing {
             body: answered.body,

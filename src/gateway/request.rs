@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::connection::Exchange;
+use super::cors::Marking;
 use super::failure::Failure;
+use super::passing::Ledger;
 use super::service::Service;
 use super::{plain, tunnel};
 use crate::admission;
@@ -11,7 +13,7 @@ use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -26,16 +28,20 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     target: Option<Target>,
     service: Option<Arc<Service>>,
+    /// What the answer says of whose pages may read it.
+    marking: Option<Marking>,
 }
 
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
     let (mut parts, body) = request.into_parts();
-    match story.decide(&mut parts, body).await {
+    let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
         Err(failure) => story.refuse(failure).map(Body::from),
-    }
+    };
+    story.mark(answer.headers_mut());
+    answer
 }
 
 /// The bytes that answer a head which never became a request.
@@ -52,6 +58,7 @@ impl<'a> Story<'a> {
             started,
             target: None,
             service: None,
+            marking: None,
         }
     }
 
@@ -119,6 +126,9 @@ impl<'a> Story<'a> {
     ) -> Result<Answer, Failure> {
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
+        if let Some(answer) = self.cors(&service, parts, target) {
+            return answer;
+        }
         if service.pool.is_builtin() {
             return self.page(&service, parts, target).await;
         }
@@ -127,6 +137,41 @@ impl<'a> Story<'a> {
             true => Box::pin(plain::serve(self, &service, parts, body, target)).await,
             false => Err(Failure::PlainRequest),
         }
+    }
+
+    /// Answers a preflight, and notes what any other answer is to say.
+    fn cors(
+        &mut self,
+        service: &Service,
+        parts: &Parts,
+        target: &Target,
+    ) -> Option<Result<Answer, Failure>> {
+        let rule = service.plain.cors.as_ref()?;
+        let mut marking = Marking::of(self, service, parts, target);
+        let answer = marking.preflight(self, service, rule, parts, target);
+        self.marking = Some(marking);
+        answer
+    }
+
+    fn mark(&self, answer: &mut HeaderMap) {
+        let rule = self
+            .service
+            .as_ref()
+            .and_then(|service| service.plain.cors.as_ref());
+        if let (Some(marking), Some(rule)) = (&self.marking, rule) {
+            marking.apply(rule, answer);
+        }
+    }
+
+    /// Logs an ordinary request that the gateway itself has answered.
+    pub(super) fn note_served(
+        &self,
+        service: &Service,
+        method: &Method,
+        target: &Target,
+        status: StatusCode,
+    ) {
+        drop(Ledger::new(self, service, method.clone(), target, status));
     }
 
     async fn page(

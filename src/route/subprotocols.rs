@@ -74,7 +74,7 @@ impl<T> Choice<T> {
                 .routes
                 .iter()
                 .find(|route| serves(route))
-                .or(self.routes.first()),
+                .or_else(|| self.routes.first()),
         }
     }
 

@@ -60,8 +60,8 @@ pub struct Requested<'a> {
     pub route: &'a str,
     /// The upstream's name.
     pub upstream: &'a str,
-    /// The endpoint that answered.
-    pub endpoint: &'a str,
+    /// The endpoint that answered; `None` if the gateway itself did.
+    pub endpoint: Option<&'a str>,
     /// `method:name`, where the route asks for one.
     pub identity: Option<&'a str>,
     /// As the upstream answered.
