@@ -2,7 +2,7 @@
 
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
-use crate::admission::{Admission, OriginRule, auth};
+use crate::admission::{Admission, NetworkRule, OriginRule, auth};
 use crate::config::{self, Compression, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) upstream: Arc<str>,
+    pub(super) network: NetworkRule,
     pub(super) admission: Admission,
     pub(super) pool: Arc<Pool>,
     pub(super) rewrite: Rewrite,
@@ -60,6 +61,7 @@ impl Service {
         Ok(Self {
             name: route.name.as_str().into(),
             upstream: route.upstream.name.as_str().into(),
+            network: NetworkRule::new(&route.network),
             admission: Admission::new(OriginRule::new(&route.origin), named),
             pool: pool.clone(),
             rewrite: Rewrite {

@@ -58,7 +58,7 @@ pub(super) async fn open(
             .listener(story.exchange.listener)
             .name
             .clone(),
-        client: story.exchange.client,
+        client: story.client.address,
         host: target.host.clone(),
         path: target.path.clone(),
         route: service.name.clone(),
@@ -93,12 +93,7 @@ fn upstream_ask(
     target: &Target,
     handshake: &Handshake,
 ) -> upstream::Ask {
-    let Exchange {
-        site,
-        client,
-        listener,
-        ..
-    } = story.exchange;
+    let Exchange { site, .. } = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
@@ -109,9 +104,9 @@ fn upstream_ask(
 
     let rewritten = service.rewrite.apply(&target.path);
     Forwarded {
-        client: *client,
-        scheme: site.listener(*listener).scheme,
-        host: host.clone(),
+        chain: story.client.chain.clone(),
+        scheme: story.client.scheme,
+        host: story.client.authority(target).to_string(),
         prefix: rewritten.prefix,
         request_id: story.id.clone(),
     }
@@ -125,6 +120,7 @@ fn upstream_ask(
             None => rewritten.path,
         },
         host,
+        source: story.client.source(story.exchange),
         headers,
         subprotocols: service.offer(&handshake.subprotocols),
         deflate: match service.compression {
