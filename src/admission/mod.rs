@@ -6,10 +6,12 @@
 pub mod auth;
 mod cors;
 mod identity;
+mod network;
 mod origin;
 
 pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
+pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 
 use crate::http::Origin;

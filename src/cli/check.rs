@@ -14,10 +14,18 @@ pub(super) fn execute(file: Option<&Path>) -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    if let Err(error) = Site::assemble(&settings) {
-        complain(&error);
-        return ExitCode::from(CONFIGURATION);
-    }
+    let site = match Site::assemble(&settings) {
+        Ok(site) => site,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let expiries = site.expiries();
+    expiries
+        .iter()
+        .filter_map(|one| one.trouble())
+        .for_each(warn);
     println!(
         "ok: {} listeners, {} routes, {} upstreams",
         settings.listeners.len(),
@@ -25,6 +33,12 @@ pub(super) fn execute(file: Option<&Path>) -> ExitCode {
         settings.upstreams.len()
     );
     ExitCode::SUCCESS
+}
+
+/// What is no mistake in the configuration, and needs somebody all the same.
+#[expect(clippy::print_stderr, reason = "the answer")]
+fn warn(trouble: String) {
+    eprintln!("warning: {trouble}");
 }
 
 /// Finds and loads a configuration, or says what is wrong with it and gives the exit code.

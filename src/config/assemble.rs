@@ -1,14 +1,16 @@
 //! From what the files say to [`Settings`]: names resolved, what is there twice found.
 
 use super::conflict;
+use super::encryption;
 use super::inline::Serves;
 use super::kind::Refers;
 use super::listener::ListenerKeys;
+use super::network;
 use super::problem::{Log, Problem};
 use super::reader::{At, Place};
 use super::root::Root;
 use super::route::RouteKeys;
-use super::{AuthMethod, Listener, OriginPolicy, Route, Settings, Upstream};
+use super::{AuthMethod, Listener, NetworkPolicy, OriginPolicy, Route, Settings, Upstream};
 use std::sync::Arc;
 
 /// The settings, or `None` once `log` knows why not. `whole` is the place of the main file.
@@ -16,6 +18,8 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     check_names(&root, log);
     check_presence(&root, whole, log);
     conflict::check(&root, log);
+    network::check(&root, log);
+    encryption::check(&root, log);
     let listeners: Option<Vec<At<ListenerKeys>>> = root.listeners.into_iter().collect();
     let mut names = Names {
         listeners: listeners
@@ -64,7 +68,13 @@ fn check_presence(root: &Root, whole: &Place, log: &Log) {
     if root.listeners.is_empty() {
         missing("listeners", "[[listeners]]\naddress = \"127.0.0.1:8080\"");
     }
-    if root.routes.is_empty() {
+    // One that could not be read may be the one that serves.
+    let only_redirects = |listener: &Option<At<ListenerKeys>>| {
+        let keys = listener.as_ref().map(|listener| &listener.value);
+        keys.is_some_and(|keys| keys.redirect_https.value.is_some())
+    };
+    let is_idle = !root.listeners.is_empty() && root.listeners.iter().all(only_redirects);
+    if root.routes.is_empty() && !is_idle {
         missing("routes", "[[routes]]\nupstream = \"ws://localhost:9000\"");
     }
 }
@@ -117,6 +127,10 @@ impl Names {
             origin: OriginPolicy {
                 origins: keys.origins,
                 require: keys.require_origin,
+            },
+            network: NetworkPolicy {
+                allow: keys.allow_ips,
+                deny: keys.deny_ips,
             },
             strip_prefix: keys.strip_prefix,
             add_prefix: keys.add_prefix,

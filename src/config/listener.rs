@@ -1,10 +1,12 @@
 //! `[[listeners]]`: where clients arrive.
 
 use super::Scheme;
-use super::kind::{Kind, Shape, at, choice, duration, existing_file, filled, name, size, table};
+use super::kind::{Kind, Shape, at, boolean, choice, duration, name, size, table};
 use super::problem::Problem;
 use super::reader::{At, Node};
+use super::redirect::redirect;
 use super::section::section;
+use super::tls::{ListenerTls, ListenerTlsKeys};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,12 +19,16 @@ pub struct Listener {
     pub name: String,
     /// Where to listen.
     pub address: BindAddress,
-    /// TLS and request head together, from accept.
+    /// Whether a PROXY protocol header comes first.
+    pub proxy_protocol: bool,
+    /// PROXY protocol, TLS and request head together, from accept.
     pub head_timeout: Duration,
     /// Bytes of a request head at most, request line included.
     pub max_header_size: usize,
     /// The scheme that clients use, where TLS ends before the gateway; else it follows from `tls`.
     pub public_scheme: Scheme,
+    /// The port of https that every request is sent on to; `None`: requests are served.
+    pub redirect_https: Option<u16>,
     /// `[listeners.tls]`
     pub tls: Option<ListenerTls>,
 }
@@ -36,55 +42,35 @@ section! {
         /// in the file system, `"unix:/run/wsgate.sock"`. Port 0 takes a free one, which the log
         /// tells.
         pub(super) address: At<BindAddress> = at(address()), required;
-        /// From the accepted connection to the end of the request head, TLS included.
+        /// Whether each connection begins with a PROXY protocol header, version 1 or 2, that tells
+        /// the client's address. It is required then, and only `server.trusted_proxies` may send
+        /// it: connections without it, and from anybody else, are closed.
+        pub(super) proxy_protocol: At<bool> = at(boolean()), or(false);
+        /// From the accepted connection to the end of the request head, PROXY protocol and TLS
+        /// included.
         pub(super) head_timeout: Duration = duration("100ms"), or("10s");
         /// The largest request head, request line included.
         pub(super) max_header_size: u64 = size(1024..=1 << 20), or("16KiB");
         /// The scheme that clients use. `"auto"` is `"https"` with `[listeners.tls]` and `"http"`
-        /// without; write `"https"` where TLS ends before wsgate, so that Origins compare right.
+        /// without, unless the PROXY protocol tells of TLS; write `"https"` where TLS ends before wsgate, so that Origins compare right.
         pub(super) public_scheme: Option<Scheme> = choice(&[
             ("auto", None),
             ("http", Some(Scheme::Http)),
             ("https", Some(Scheme::Https)),
         ]), or("auto");
+        /// Whether every request is answered with a redirect (308) to the same URL by https: `true`
+        /// to port 443, or the port. For a plain listener beside one with TLS; it serves no routes.
+        pub(super) redirect_https: At<Option<u16>> = at(redirect()), or(false);
+        /// Whether routes with `auth` may be served without TLS to clients elsewhere, so that
+        /// everybody on the way can read their credentials.
+        pub(super) allow_plaintext_auth: bool = boolean(), or(false);
         /// TLS for this listener. Left out: plain.
-        pub(super) tls: Option<ListenerTls> = table(), optional;
+        pub(super) tls: Option<ListenerTlsKeys> = table(), optional;
     }
     example r#"[[listeners]]
 name = "public"
 address = "0.0.0.0:8443"
 "#
-}
-
-section! {
-    /// Certificates of a listener. They are followed: a renewed file is used from the next
-    /// handshake on.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct ListenerTls at "`[listeners.tls]`" {
-        /// Chosen by the name that the client asks for (SNI); the first serves clients that ask
-        /// for an unknown name or for none.
-        pub certificates: Vec<CertificateFiles> = filled(table()), required;
-    }
-    example r#"[[listeners]]
-address = "0.0.0.0:8443"
-
-[listeners.tls]
-certificates = [
-    { cert = "example.com.pem", key = "example.com.key" },
-    { cert = "example.org.pem", key = "example.org.key" },
-]
-"#
-}
-
-section! {
-    /// A certificate and its key, both PEM.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct CertificateFiles at "an entry of `certificates`" {
-        /// The chain: leaf first, then intermediates.
-        pub cert: PathBuf = existing_file("a PEM certificate chain"), required;
-        /// The private key of the leaf: PKCS#8, PKCS#1 or SEC1.
-        pub key: PathBuf = existing_file("a PEM private key"), required;
-    }
 }
 
 impl From<ListenerKeys> for Listener {
@@ -96,10 +82,12 @@ impl From<ListenerKeys> for Listener {
         Self {
             name: keys.name(),
             address: keys.address.value,
+            proxy_protocol: keys.proxy_protocol.value,
             head_timeout: keys.head_timeout,
             max_header_size: usize::try_from(keys.max_header_size).unwrap_or(usize::MAX),
             public_scheme: keys.public_scheme.unwrap_or(by_tls),
-            tls: keys.tls,
+            redirect_https: keys.redirect_https.value,
+            tls: keys.tls.map(ListenerTls::from),
         }
     }
 }

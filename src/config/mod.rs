@@ -12,6 +12,7 @@ mod assemble;
 mod auth;
 mod conflict;
 mod cors;
+mod encryption;
 mod endpoint;
 mod find;
 mod header;
@@ -23,11 +24,13 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod network;
 mod origin;
 mod path;
 mod problem;
 mod quick;
 mod reader;
+mod redirect;
 mod reference;
 mod render;
 mod root;
@@ -36,6 +39,7 @@ mod section;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 mod value;
 
@@ -48,15 +52,19 @@ pub use limits::{
     LimitKey, LimitedDirection, Limits, OnSessions, OnTraffic, RateLimit, SessionLimit, TrafficKey,
     TrafficLimit,
 };
-pub use listener::{BindAddress, CertificateFiles, Listener, ListenerTls};
+pub use listener::{BindAddress, Listener};
 pub use load::{load, parse};
 pub use log::{Log, LogFormat};
+pub use network::TrustedProxy;
 pub use problem::Problems;
 pub use quick::quick;
 pub use reference::{reference, schema};
-pub use route::{Compression, Heartbeat, HttpRequests, OriginPolicy, Route, Timeouts};
+pub use route::{
+    Compression, Heartbeat, HttpRequests, NetworkPolicy, OriginPolicy, Route, Timeouts,
+};
 pub use server::{Server, Workers};
-pub use upstream::{Balance, HostHeader, Resolve, Upstream, UpstreamTls};
+pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
+pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

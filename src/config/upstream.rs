@@ -2,10 +2,9 @@
 
 use super::endpoint::{Endpoint, endpoint};
 use super::host;
-use super::kind::{Parsed, choice, count, duration, existing_file, filled, or_off, parsed, table};
-use super::problem::Problem;
+use super::kind::{Parsed, choice, count, duration, filled, or_off, parsed, table};
 use super::section::section;
-use std::path::PathBuf;
+use super::tls::UpstreamTls;
 use std::time::Duration;
 
 section! {
@@ -49,7 +48,14 @@ section! {
         /// How often host names are looked up again. An address that is gone takes no new
         /// sessions and keeps those it has.
         pub resolve_interval: Duration = duration("100ms"), or("30s");
-        /// How `wss://` endpoints prove who they are.
+        /// Whether each connection to an endpoint begins with a PROXY protocol header that tells
+        /// the client's address. Endpoints must expect it. `builtin:echo` has no use for it.
+        pub proxy_protocol: ProxyProtocol = choice(&[
+            ("off", ProxyProtocol::Off),
+            ("v1", ProxyProtocol::V1),
+            ("v2", ProxyProtocol::V2),
+        ]), or("off");
+        /// How `wss://` endpoints and the gateway prove to each other who they are.
         pub tls: UpstreamTls = table(), or({});
     }
     example r#"[upstreams.chat]
@@ -58,24 +64,6 @@ endpoints = [
     { url = "ws://10.0.0.2:8080", weight = 2 },
 ]
 balance = "least_connections"
-"#
-}
-
-section! {
-    /// How `wss://` endpoints prove who they are.
-    #[derive(Debug, Clone, PartialEq, Eq, Default)]
-    pub struct UpstreamTls at "`[upstreams.NAME.tls]`" {
-        /// Roots to trust, PEM. Left out: those of the system.
-        pub ca: Option<PathBuf> = existing_file("PEM certificates"), optional;
-        /// The name to verify and to ask for (SNI). Left out: the host of the endpoint.
-        pub server_name: Option<String> = server_name(), optional;
-    }
-    example r#"[upstreams.chat]
-endpoints = ["wss://10.0.0.1:8443"]
-
-[upstreams.chat.tls]
-ca = "backend-ca.pem"
-server_name = "chat.internal"
 "#
 }
 
@@ -88,6 +76,17 @@ pub enum Balance {
     LeastConnections,
     /// The better of two drawn at random.
     RandomTwo,
+}
+
+/// `proxy_protocol` of an upstream
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// No header.
+    Off,
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// `host_header`
@@ -122,19 +121,6 @@ fn host_header() -> Parsed<HostHeader> {
                 let port = port.map(|port| format!(":{port}")).unwrap_or_default();
                 Ok(HostHeader::Fixed(host + &port))
             }
-        },
-    )
-}
-
-fn server_name() -> Parsed<String> {
-    parsed(
-        "a host name or an IP address",
-        ".",
-        |text| match text.parse::<std::net::IpAddr>() {
-            Ok(address) => Ok(address.to_string()),
-            Err(_) if text.contains(':') => Err(Problem::new(format!("`{text}` is not a name"))
-                .help("write the name without scheme and port")),
-            Err(_) => host::parse(text),
         },
     )
 }

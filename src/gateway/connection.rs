@@ -1,5 +1,6 @@
-//! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
+//! One client connection: once it has arrived, HTTP/1.1 under a guard, until it closes or becomes a session.
 
+use super::arrival::{self, Arrived};
 use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
@@ -7,7 +8,8 @@ use super::request::Answer;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
-use crate::net::{Accepted, Peer, Stream};
+use crate::http::Scheme;
+use crate::net::{Accepted, Stream};
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
@@ -17,17 +19,17 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// How long a client may take to accept the last words before its connection is dropped.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Bytes of an answer that may wait for a client to take them.
 const WRITES_MAX: usize = 64 * 1024;
@@ -48,7 +50,14 @@ pub(super) struct Exchange {
     /// A connection keeps the site it came to.
     pub(super) site: Arc<Site>,
     pub(super) listener: usize,
+    /// The address at the other end, or that which the PROXY protocol told; `None` on a unix socket.
     pub(super) client: Option<IpAddr>,
+    /// Its port.
+    pub(super) port: u16,
+    /// What the client connected to, where an upstream is told.
+    pub(super) destination: Option<SocketAddr>,
+    /// The scheme that clients use here.
+    pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
     /// To and from the guard.
@@ -100,25 +109,29 @@ pub(super) async fn serve(arrival: Arrival) {
     } = arrival;
     let site = gate.site();
     let deadline = Instant::now() + site.listener(listener).head_timeout;
-    let client = match accepted.peer {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Unix => None,
-    };
-    let secured = tokio::select! {
-        secured = timeout_at(deadline, secure(&site, listener, accepted)) => secured,
+    let entrance = site.listener(listener);
+    let arrived = tokio::select! {
+        arrived = arrival::arrive(&site, entrance, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
-    let stream = match secured {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(cause)) => return debug!(?client, %cause, "TLS"),
-        Err(_) => return debug!(?client, "TLS not done in time"),
+    let Some(Arrived {
+        stream,
+        client,
+        destination,
+        scheme,
+    }) = arrived
+    else {
+        return;
     };
     let exchange = Arc::new(Exchange {
         gate,
-        site,
         listener,
-        client,
+        client: client.map(|address| address.ip()),
+        port: client.map_or(0, |address| address.port()),
+        destination,
+        scheme,
         server_name: server_name(&stream),
+        site,
         link: Arc::default(),
         tunnel: Mutex::default(),
     });
@@ -129,15 +142,6 @@ pub(super) async fn serve(arrival: Arrival) {
     let (gate, worker) = (&exchange.gate, place.worker);
     let session = tunnel::carry(gate.clone(), stream, early, *tunnel, (permit, place));
     gate.workers.spawn(worker, session);
-}
-
-/// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
-async fn secure(site: &Site, listener: usize, accepted: Accepted) -> io::Result<Stream> {
-    let socket = accepted.socket.attach()?;
-    match &site.listener(listener).tls {
-        None => Ok(Stream::Plain(socket)),
-        Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
-    }
 }
 
 fn server_name(stream: &Stream) -> Option<String> {
@@ -202,17 +206,17 @@ async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
             let reply = request::refuse_head(exchange, verdict);
             stream.write_all(&reply).await?;
         }
-        stream.shutdown().await?;
-        drain(&mut stream).await
+        part(&mut stream).await
     };
     // A client that does not listen has nothing to be told.
     let _ = timeout(LAST_WORDS, goodbye).await;
 }
 
-/// Reads until the client has closed: closing a socket with unread input would send a reset, and a
-/// reset can overtake the reply.
-async fn drain(stream: &mut Stream) -> io::Result<()> {
+/// Ends our side and reads until the client has closed: closing a socket with unread input would
+/// send a reset, and a reset can overtake what was said last.
+pub(super) async fn part(stream: &mut Stream) -> io::Result<()> {
     use tokio::io::AsyncReadExt;
+    stream.shutdown().await?;
     let mut sink = [0; 4096];
     while stream.read(&mut sink).await? > 0 {}
     Ok(())

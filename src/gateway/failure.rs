@@ -1,11 +1,11 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::{CorsRefusal, Refusal};
+use crate::admission::{CorsRefusal, NetworkRefusal, Refusal};
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
 use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::error::Error;
 use std::fmt::Write;
@@ -26,6 +26,9 @@ pub(super) enum Failure {
     /// The certificate that the client was shown is not for the host that it asks for.
     #[error("this host is not served on this connection")]
     Misdirected,
+    /// This listener only says where to go.
+    #[error("this is served by https")]
+    ByHttps(HeaderValue),
     /// It asks for an upgrade, but not rightly.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -50,6 +53,9 @@ pub(super) enum Failure {
     /// Whoever sent an ordinary request does not wait for the answer.
     #[error("the client has hung up")]
     ClientGone,
+    /// The client's address may not enter.
+    #[error(transparent)]
+    Network(#[from] NetworkRefusal),
     /// Admission said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -90,6 +96,9 @@ impl Failure {
             Self::Method(_) => {
                 headers.insert(ALLOW, HeaderValue::from_static(METHODS));
             }
+            Self::ByHttps(location) => {
+                headers.insert(LOCATION, location);
+            }
             Self::PlainRequest => {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(CONNECTION, HeaderValue::from_static("Upgrade, close"));
@@ -117,6 +126,7 @@ impl Failure {
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::ByHttps(_) => StatusCode::PERMANENT_REDIRECT,
             Self::Handshake(error) => match error {
                 HandshakeError::Connect | HandshakeError::Method(_) => {
                     StatusCode::METHOD_NOT_ALLOWED
@@ -133,6 +143,7 @@ impl Failure {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             // Nobody reads it but the operator.
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::Network(_) => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -150,6 +161,7 @@ impl Failure {
             Self::HeadTooSlow => "head_timeout",
             Self::Target(_) => "bad_target",
             Self::Misdirected => "misdirected",
+            Self::ByHttps(_) => "redirect_https",
             Self::Handshake(_) => "bad_handshake",
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
@@ -159,6 +171,7 @@ impl Failure {
             Self::Body(_) => "bad_body",
             Self::BodyTooSlow => "body_timeout",
             Self::ClientGone => "client_gone",
+            Self::Network(_) => "address_refused",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
             Self::Draining => "draining",
@@ -236,6 +249,10 @@ mod tests {
             (Failure::HeadTooSlow, 408),
             (TargetError::NoHost.into(), 400),
             (Failure::Misdirected, 421),
+            (
+                Failure::ByHttps(HeaderValue::from_static("https://a.example/")),
+                308,
+            ),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
             (HandshakeError::Method(Method::POST).into(), 405),

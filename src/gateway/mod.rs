@@ -1,11 +1,14 @@
 //! The composition: from an accepted socket to a session, in order.
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
-//! `listener` accepts, `connection` speaks TLS and HTTP, `request` tells the story of one request,
-//! `tunnel` reaches the upstream and carries the session, `plain` passes on what is no handshake,
-//! `failure` says what a client is told.
+//! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
+//! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
+//! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
+//! told.
 
+mod arrival;
 mod body;
+mod client;
 mod connection;
 mod cors;
 mod failure;
@@ -14,6 +17,7 @@ mod link;
 mod listener;
 mod passing;
 mod plain;
+mod rates;
 mod request;
 mod service;
 mod site;

@@ -73,7 +73,7 @@ impl Ledger {
             log: exchange.gate.access_log,
             request_id: story.id.clone(),
             listener: exchange.site.listener(exchange.listener).name.clone(),
-            client: exchange.client,
+            client: story.client.address,
             method,
             host: target.host.clone(),
             path: target.path.clone(),

@@ -1,10 +1,10 @@
 //! The story of one request: what it asks, where it goes, whether it may, who serves it.
 
 use super::body::Body;
+use super::client::Client;
 use super::connection::Exchange;
 use super::cors::Marking;
 use super::failure::Failure;
-use super::passing::Ledger;
 use super::service::Service;
 use super::{plain, tunnel};
 use crate::admission;
@@ -13,7 +13,7 @@ use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ pub(super) struct Story<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) id: String,
     pub(super) started: Instant,
+    pub(super) client: Client,
     target: Option<Target>,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
@@ -56,6 +57,7 @@ impl<'a> Story<'a> {
             exchange,
             id: request_id(),
             started,
+            client: Client::of_connection(exchange),
             target: None,
             service: None,
             marking: None,
@@ -66,10 +68,16 @@ impl<'a> Story<'a> {
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
+        self.client = Client::of_request(self.exchange, &parts.headers);
         let ask = Ask::of(parts)?;
         let target = self.target.insert(Target::of(parts)?).clone();
         if !self.exchange.covers(&target.host) {
             return Err(Failure::Misdirected);
+        }
+        let entrance = self.exchange.site.listener(self.exchange.listener);
+        if let Some(port) = entrance.redirect_https {
+            let location = target.by_https(port)?;
+            return Err(Failure::ByHttps(location));
         }
         match ask {
             Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
@@ -110,6 +118,7 @@ impl<'a> Story<'a> {
             .find(&target.host, &target.path, &handshake.subprotocols)?
             .clone();
         self.service = Some(service.clone());
+        service.network.check(self.client.address)?;
         let permit = service
             .admission
             .admit(&self.ask(parts, target, admission::Purpose::Session))
@@ -126,6 +135,7 @@ impl<'a> Story<'a> {
     ) -> Result<Answer, Failure> {
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
+        service.network.check(self.client.address)?;
         if let Some(answer) = self.cors(&service, parts, target) {
             return answer;
         }
@@ -154,24 +164,11 @@ impl<'a> Story<'a> {
     }
 
     fn mark(&self, answer: &mut HeaderMap) {
-        let rule = self
-            .service
-            .as_ref()
-            .and_then(|service| service.plain.cors.as_ref());
+        let service = self.service.as_ref();
+        let rule = service.and_then(|service| service.plain.cors.as_ref());
         if let (Some(marking), Some(rule)) = (&self.marking, rule) {
             marking.apply(rule, answer);
         }
-    }
-
-    /// Logs an ordinary request that the gateway itself has answered.
-    pub(super) fn note_served(
-        &self,
-        service: &Service,
-        method: &Method,
-        target: &Target,
-        status: StatusCode,
-    ) {
-        drop(Ledger::new(self, service, method.clone(), target, status));
     }
 
     async fn page(
@@ -208,7 +205,7 @@ impl<'a> Story<'a> {
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
-            own_origin: exchange.site.own_origin(entrance, target),
+            own_origin: exchange.site.own_origin(entrance, target, &self.client),
             purpose,
         }
     }
@@ -219,7 +216,7 @@ impl<'a> Story<'a> {
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
             listener: exchange.site.listener_name(exchange.listener),
-            client: exchange.client,
+            client: self.client.address,
             host: self.target.as_ref().map(|target| target.host.as_str()),
             path: self.target.as_ref().map(|target| target.path.as_str()),
             route: self.service.as_ref().map(|service| &*service.name),

@@ -30,6 +30,8 @@ pub(super) struct Tunnel {
     opened: Opened,
     service: Arc<Service>,
     session: Session,
+    /// With whom it shares what it may send.
+    account: u64,
     handshake_took: Duration,
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn open(
             .listener(story.exchange.listener)
             .name
             .clone(),
-        client: story.exchange.client,
+        client: story.client.address,
         host: target.host.clone(),
         path: target.path.clone(),
         route: service.name.clone(),
@@ -71,11 +73,15 @@ pub(super) async fn open(
         opened: Instant::now(),
         control: Arc::new(Control::new()),
     };
+    let account = service
+        .rates
+        .account(permit.identity.as_ref(), story.exchange.client);
     let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
+        account,
         handshake_took,
     });
     Ok(answer)
@@ -123,6 +129,7 @@ pub(super) fn carry(
         opened,
         service,
         session,
+        account,
         handshake_took,
     } = tunnel;
     limit_silence(service.courses.rules(), &[&client, &opened.stream]);
@@ -143,7 +150,15 @@ pub(super) fn carry(
         deflate: opened.deflate.is_some(),
     };
     let lease = opened.lease;
-    let carried = relay(client, opened.stream, early, course, negotiated, 0, control);
+    let carried = relay(
+        client,
+        opened.stream,
+        early,
+        course,
+        negotiated,
+        account,
+        control,
+    );
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);

@@ -1,7 +1,6 @@
 //! The request as the upstream gets it, whether it is a handshake or not: what the client said end
 //! to end, less what the gateway used up, plus what the gateway vouches for.
 
-use super::connection::Exchange;
 use super::request::Story;
 use super::service::Service;
 use crate::admission::Permit;
@@ -18,25 +17,20 @@ pub(super) fn upstream_ask(
     parts: &mut Parts,
     target: &Target,
 ) -> Ask {
-    let Exchange {
-        site,
-        client,
-        listener,
-        ..
-    } = story.exchange;
+    let exchange = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
     remove_hop_by_hop(&mut headers);
     remove_handshake(&mut headers);
     permit.strip(&mut headers, &mut query);
-    site.reserved.strip(&mut headers);
+    exchange.site.reserved.strip(&mut headers);
 
     let rewritten = service.rewrite.apply(&target.path);
     Forwarded {
-        client: *client,
-        scheme: site.listener(*listener).scheme,
-        host: host.clone(),
+        chain: story.client.chain.clone(),
+        scheme: story.client.scheme,
+        host: story.client.authority(target).to_string(),
         prefix: rewritten.prefix,
         request_id: story.id.clone(),
     }
@@ -50,6 +44,7 @@ pub(super) fn upstream_ask(
             None => rewritten.path,
         },
         host,
+        source: story.client.source(exchange),
         headers,
         subprotocols: Vec::new(),
         deflate: None,

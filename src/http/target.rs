@@ -1,10 +1,10 @@
 //! Where a request goes: host, port, path and query out of its head (RFC 9112 §3).
 
 use super::path::check_path;
-use super::{Authority, AuthorityError, Origin, PathError, Scheme};
+use super::{Authority, AuthorityError, PathError};
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use thiserror::Error;
 
 /// Host and path of a request, checked. The path is what the client sent, byte for byte.
@@ -66,12 +66,27 @@ impl Target {
         }
     }
 
-    /// The Origin of a page that this host itself serves by `scheme`.
-    pub fn origin(&self, scheme: Scheme) -> Origin {
-        Origin::Tuple {
-            scheme,
+    /// The same by https at `port`, as a `Location`. It leads to no other host than the one that was
+    /// asked for.
+    pub fn by_https(&self, port: u16) -> Result<HeaderValue, TargetError> {
+        let port = match port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        let mut location = format!("https://{}{port}{}", self.host, self.path);
+        if let Some(query) = &self.query {
+            location.push('?');
+            location.push_str(query);
+        }
+        // What a request line may hold, a header may.
+        HeaderValue::try_from(location).map_err(|_| TargetError::Path(PathError::Control))
+    }
+
+    /// Host and port as a pair.
+    pub fn named(&self) -> Authority {
+        Authority {
             host: self.host.clone(),
-            port: self.port.unwrap_or_else(|| scheme.default_port()),
+            port: self.port,
         }
     }
 }
@@ -116,6 +131,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Origin, Scheme};
     use http::Request;
 
     fn parts(target: &str, hosts: &[&str]) -> Parts {
@@ -212,15 +228,38 @@ mod tests {
     }
 
     #[test]
+    fn https_is_the_same_host_path_and_query_at_its_port() {
+        for (target, host, port, expected) in [
+            ("/", "a.example", 443, "https://a.example/"),
+            (
+                "/a/b?x=//c",
+                "A.example.:80",
+                443,
+                "https://a.example/a/b?x=//c",
+            ),
+            ("/a?", "a.example:8080", 8443, "https://a.example:8443/a?"),
+            (
+                "http://[::1]:80/@b.example",
+                "[::1]:80",
+                443,
+                "https://[::1]/@b.example",
+            ),
+        ] {
+            let target = Target::of(&parts(target, &[host])).unwrap();
+            assert_eq!(target.by_https(port).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn own_origin_has_the_port_of_the_scheme() {
         let target = Target::of(&parts("/", &["a.example"])).unwrap();
         assert_eq!(
-            Ok(target.origin(Scheme::Https)),
+            Ok(target.named().origin(Scheme::Https)),
             Origin::parse("https://a.example")
         );
         let target = Target::of(&parts("/", &["a.example:8443"])).unwrap();
         assert_eq!(
-            Ok(target.origin(Scheme::Https)),
+            Ok(target.named().origin(Scheme::Https)),
             Origin::parse("https://a.example:8443")
         );
         assert_eq!(target.authority(), "a.example:8443");

@@ -2,5 +2,7 @@
 
 pub mod access_log;
 pub mod logs;
+pub mod tls_log;
 
 pub use access_log::AccessLog;
+pub use tls_log::{TlsFailed, TlsLog};

@@ -1,6 +1,7 @@
 //! One certificate chain with its key, read from two PEM files and checked against each other.
 
 use super::error::{FileProblem, TlsError};
+use super::expiry::Expiry;
 use super::provider;
 use crate::config::CertificateFiles;
 use std::path::Path;
@@ -19,13 +20,17 @@ pub(super) struct Certificate {
     pub(super) key: Arc<CertifiedKey>,
     /// DNS names of the leaf, lower case, `*.` included.
     pub(super) names: Vec<String>,
+    /// When the chain ends.
+    pub(super) expiry: Expiry,
 }
 
 impl Certificate {
     /// Reads both files and checks that they belong together.
     pub(super) fn load(files: &CertificateFiles) -> Result<Self, TlsError> {
         let chain = read_certificates(&files.cert)?;
-        let names = dns_names(&chain).map_err(|problem| problem.of(&files.cert))?;
+        let blame = |problem: FileProblem| problem.of(&files.cert);
+        let names = dns_names(&chain).map_err(blame)?;
+        let expiry = Expiry::of_chain(&files.cert, &chain, &names).map_err(blame)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| FileProblem::from_pem(error, FileProblem::NoKey).of(&files.key))?;
         let key = provider()
@@ -37,6 +42,7 @@ impl Certificate {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Self {
                 key: Arc::new(key),
                 names,
+                expiry,
             }),
             Err(_) => Err(TlsError::WrongKey {
                 cert: files.cert.clone(),

@@ -6,6 +6,7 @@
 
 use super::certificate::Certificate;
 use super::error::TlsError;
+use super::expiry::Expiry;
 use crate::config::CertificateFiles;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,6 +62,19 @@ impl Certificates {
             .any(|certificate| certificate.covers(host))
     }
 
+    /// Whether a client that asks for `name` is shown a certificate which has it.
+    pub(super) fn know(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.indices(&normal(name)).is_some())
+    }
+
+    /// When each of them ends.
+    pub(super) fn expiries(&self) -> Vec<Expiry> {
+        self.all
+            .iter()
+            .map(|certificate| certificate.expiry.clone())
+            .collect()
+    }
+
     /// Every name that any of them is good for, each once.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.by_name.keys().cloned().collect();
@@ -70,9 +84,7 @@ impl Certificates {
 
     /// Those for the exact name, else for its wildcard, else the default.
     fn candidates(&self, name: Option<&str>) -> impl Iterator<Item = &Certificate> {
-        let found = name
-            .map(str::to_ascii_lowercase)
-            .and_then(|name| self.indices(&name));
+        let found = name.and_then(|name| self.indices(&normal(name)));
         let indices = found.map_or(&[0][..], Vec::as_slice);
         indices.iter().filter_map(|&index| self.all.get(index))
     }
@@ -83,4 +95,9 @@ impl Certificates {
             self.by_name.get(&format!("*.{suffix}"))
         })
     }
+}
+
+/// RFC 6066 §3 has no dot behind a name; some send it all the same.
+fn normal(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -1,49 +1,46 @@
 //! TLS with the gateway as its client, towards `wss://` endpoints.
 
-use super::certificate::read_certificates;
-use super::error::{FileProblem, TlsError};
-use super::trust::Trust;
+use super::certificate::{Certificate, read_certificates};
+use super::error::TlsError;
+use super::expiry::Expiry;
+use super::followed::{Followed, Material};
+use super::trust::{self, Trust};
 use super::{ALPN, provider};
 use crate::config::UpstreamTls;
 use crate::net::Socket;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The TLS of one upstream.
 #[derive(Debug)]
 pub struct ClientTls {
-    config: Arc<ClientConfig>,
+    credentials: Followed<Credentials>,
     server_name: Option<ServerName<'static>>,
 }
 
+/// Whom the gateway trusts, and what it shows of itself.
+#[derive(Debug)]
+struct Credentials {
+    config: Arc<ClientConfig>,
+    expiries: Vec<Expiry>,
+}
+
 impl ClientTls {
-    /// Reads the roots to trust.
+    /// Reads the roots to trust, and the gateway's own certificate if it has one.
     pub fn load(settings: &UpstreamTls) -> Result<Self, TlsError> {
-        let (roots, pinned) = match &settings.ca {
-            Some(file) => roots_of(file)?,
-            None => (system_roots()?, Vec::new()),
-        };
-        let trust = Trust::new(roots, pinned)
-            .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))?;
         let server_name = settings
             .server_name
             .as_ref()
             .map(|name| parse_name(name))
             .transpose()?;
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(trust))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
-            config: Arc::new(config),
+            credentials: Followed::load(settings.clone())?,
             server_name,
         })
     }
@@ -57,8 +54,61 @@ impl ClientTls {
             None => parse_name(host)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
         };
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(Arc::clone(&self.credentials.now().config));
         connector.connect(name, socket).await
+    }
+
+    /// Until when the configured roots and the gateway's own certificate are good.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.credentials.now().expiries.clone()
+    }
+
+    /// Follows the files, and tells once a day what expires; never ends. What cannot be used is
+    /// logged, and what is in use stays. Dropping the future ends the following.
+    pub async fn follow(&self) {
+        self.credentials.follow().await;
+    }
+}
+
+impl Material for Credentials {
+    type Settings = UpstreamTls;
+
+    fn load(settings: &UpstreamTls, _: Option<&Self>) -> Result<Self, TlsError> {
+        let mut expiries = Vec::new();
+        let (roots, pinned) = match &settings.ca {
+            Some(file) => trusted(file, &mut expiries)?,
+            None => (system_roots()?, Vec::new()),
+        };
+        let trust = Trust::new(roots, pinned)
+            .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))?;
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust));
+        let mut config = match &settings.client {
+            Some(files) => {
+                let own = Certificate::load(files)?;
+                expiries.push(own.expiry);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.key)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            expiries,
+        })
+    }
+
+    fn files(settings: &UpstreamTls) -> Vec<PathBuf> {
+        let own = settings.client.iter();
+        let own = own.flat_map(|files| [files.cert.clone(), files.key.clone()]);
+        settings.ca.iter().cloned().chain(own).collect()
+    }
+
+    fn expiries(&self) -> &[Expiry] {
+        &self.expiries
     }
 }
 
@@ -68,17 +118,17 @@ fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     })
 }
 
-/// The roots of a file, and the same as certificates that may be an endpoint's own. One that cannot
-/// be a root is an error: it was put there on purpose.
-fn roots_of(file: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
-    let mut roots = RootCertStore::empty();
+/// The roots of a file, and the same as certificates that may be an endpoint's own.
+fn trusted(
+    file: &Path,
+    expiries: &mut Vec<Expiry>,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
     let certificates = read_certificates(file)?;
     for certificate in &certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| FileProblem::Certificate(error.to_string()).of(file))?;
+        let expiry = Expiry::of_authority(file, certificate);
+        expiries.push(expiry.map_err(|problem| problem.of(file))?);
     }
-    Ok((roots, certificates))
+    Ok((trust::roots(file, &certificates)?, certificates))
 }
 
 /// Systems carry roots that nobody can read any more; those are passed over.

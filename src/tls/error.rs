@@ -70,6 +70,12 @@ pub enum FileProblem {
     /// A certificate in it cannot be used.
     #[error("holds a certificate that cannot be used: {0}")]
     Certificate(String),
+    /// It holds no revocation list.
+    #[error("holds no revocation list: a PEM block `BEGIN X509 CRL` or its DER form is needed")]
+    NoRevocationList,
+    /// A revocation list in it cannot be used.
+    #[error("holds a revocation list that cannot be used: {0}")]
+    RevocationList(String),
     /// The key in it is of no kind that is known.
     #[error("holds a key that cannot be used: {0}")]
     Key(rustls::Error),

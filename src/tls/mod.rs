@@ -1,17 +1,26 @@
-//! TLS both ways: certificates by SNI that follow their files, and connections to upstreams.
+//! TLS both ways: certificates by SNI that follow their files, certificates of clients, and
+//! connections to upstreams.
 //!
 //! All rustls types of settings stay in here. Deadlines are the callers': a TLS handshake has none
-//! of its own (RFC 8446 for the protocol, RFC 6066 §3 for SNI, RFC 7301 for ALPN).
+//! of its own (RFC 8446 for the protocol, RFC 6066 §3 for SNI, RFC 7301 for ALPN, RFC 5280 for
+//! certificates and revocation).
 
 mod certificate;
 mod certificates;
 mod client;
+mod client_auth;
 mod error;
+mod expiry;
+mod followed;
+mod handshake_failure;
+mod revocation;
 mod server;
 mod trust;
 
 pub use client::ClientTls;
 pub use error::{FileProblem, TlsError};
+pub use expiry::{Expiring, Expiry, Standing};
+pub use handshake_failure::{HandshakeFailure, Reason};
 pub use server::ServerTls;
 
 #[cfg(test)]

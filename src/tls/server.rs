@@ -1,116 +1,196 @@
 //! TLS with the gateway as its server.
-//!
-//! Certificates are behind one atomic pointer: a reload swaps all of them at once, sessions that
-//! are established don't notice, and a file that is wrong changes nothing.
 
 use super::certificates::Certificates;
+use super::client_auth::ClientAuth;
 use super::error::TlsError;
+use super::expiry::Expiry;
+use super::followed::{Followed, Material};
+use super::handshake_failure::HandshakeFailure;
 use super::{ALPN, provider};
-use crate::config::{CertificateFiles, ListenerTls};
-use crate::follow::Follower;
+use crate::config::{ListenerTls, TlsVersion};
 use crate::net::Socket;
-use arc_swap::ArcSwap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use tokio_rustls::server::TlsStream;
 
 /// The TLS of one listener.
 #[derive(Debug)]
 pub struct ServerTls {
-    config: Arc<ServerConfig>,
-    current: Arc<Current>,
-    files: Vec<CertificateFiles>,
-    /// Asynchronous, since it is held while waiting for a change.
-    follower: Mutex<Follower>,
+    is_strict: bool,
+    identity: Followed<Identity>,
 }
 
-/// What is shown now.
+/// What is shown to clients, and what they are to show.
 #[derive(Debug)]
-struct Current(ArcSwap<Certificates>);
+struct Identity {
+    config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+    clients: Option<ClientAuth>,
+    expiries: Vec<Expiry>,
+}
+
+/// `unrecognized_name`, fatal, as a record before any encryption (RFC 6066 §3, RFC 8446 §6).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 impl ServerTls {
-    /// Reads the certificates and keys.
+    /// Reads certificates, keys, and what clients' certificates are checked by.
     pub fn load(settings: &ListenerTls) -> Result<Self, TlsError> {
-        let files = settings.certificates.clone();
-        // Before the first read, so that a change in between is seen.
-        let follower = Follower::new(paths(&files));
-        let certificates = Certificates::load(&files)?;
-        let current = Arc::new(Current(ArcSwap::from_pointee(certificates)));
         Ok(Self {
-            config: Arc::new(server_config(Arc::clone(&current))?),
-            current,
-            files,
-            follower: Mutex::new(follower),
+            is_strict: settings.strict_sni,
+            identity: Followed::load(settings.clone())?,
         })
     }
 
     /// Shakes hands. There is no deadline in here; dropping the future closes the socket.
-    pub async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        acceptor.accept(socket).await
+    pub async fn accept(&self, socket: Socket) -> Result<TlsStream<Socket>, HandshakeFailure> {
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+        let mut start = match (&mut hello).await {
+            Ok(start) => start,
+            Err(error) => return Err(HandshakeFailure::from(error).on(hello.take_io())),
+        };
+        let name = start.client_hello().server_name().map(ToOwned::to_owned);
+        let identity = self.identity.kept();
+        if self.is_strict && !identity.certificates.know(name.as_deref()) {
+            // Who has hung up needs no alert.
+            let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
+            return Err(HandshakeFailure::unknown_name(name).on(start.io));
+        }
+        let handshake = start.into_stream(Arc::clone(&identity.config));
+        let stream = match handshake.into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, socket)) => return Err(HandshakeFailure::new(error, name).on(socket)),
+        };
+        // By what holds now: the files may have changed while the client took its time.
+        let now = self.identity.kept();
+        match now.check_resumed(stream.get_ref().1) {
+            Ok(()) => Ok(stream),
+            Err(error) => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                Err(HandshakeFailure::new(error, name).on(stream.into_inner().0))
+            }
+        }
     }
 
     /// DNS names of all certificates, wildcards with their `*.`, each once.
     pub fn names(&self) -> Vec<String> {
-        self.current.0.load().names()
+        self.identity.now().certificates.names()
     }
 
     /// Whether the certificate that a client is shown which asks for `server_name` is good for
     /// `host` too; lower case, without port.
     pub fn covers(&self, server_name: Option<&str>, host: &str) -> bool {
-        self.current.0.load().covers(server_name, host)
+        let identity = self.identity.now();
+        identity.certificates.covers(server_name, host)
     }
 
-    /// Follows the files and never ends. What cannot be used is logged and the certificates in use
-    /// stay. Dropping the future ends the following.
+    /// Until when certificates, clients' authorities and revocation lists are good.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.identity.now().expiries.clone()
+    }
+
+    /// Follows the files, and tells once a day what expires; never ends. What cannot be used is
+    /// logged, and what is in use stays. Dropping the future ends the following.
     pub async fn follow(&self) {
-        let mut follower = self.follower.lock().await;
-        loop {
-            follower.changed().await;
-            match self.reload().await {
-                Ok(()) => tracing::info!(names = ?self.names(), "certificates reloaded"),
-                Err(error) => {
-                    tracing::warn!(%error, "new certificates cannot be used, the old ones stay");
-                }
-            }
-        }
+        self.identity.follow().await;
     }
 
+    #[cfg(test)]
     pub(super) async fn reload(&self) -> Result<(), TlsError> {
-        let files = self.files.clone();
-        // Reading is short, but a network file system may make it long.
-        let loaded = spawn_blocking(move || Certificates::load(&files)).await;
-        match loaded {
-            Ok(certificates) => self.current.0.store(Arc::new(certificates?)),
-            // The runtime is ending; nobody is left who would be shown anything.
-            Err(error) => tracing::debug!(%error, "certificates were not read"),
-        }
-        Ok(())
+        self.identity.reload().await
     }
 }
 
-impl ResolvesServerCert for Current {
+impl Material for Identity {
+    type Settings = ListenerTls;
+
+    fn load(settings: &ListenerTls, before: Option<&Self>) -> Result<Self, TlsError> {
+        let certificates = Arc::new(Certificates::load(&settings.certificates)?);
+        let clients = settings
+            .clients
+            .as_ref()
+            .map(ClientAuth::load)
+            .transpose()?;
+        let mut config = server_config(settings, &certificates, clients.as_ref())?;
+        if let Some(before) = before.filter(|before| before.decides_as(clients.as_ref())) {
+            // A renewed certificate is no reason to forget who was here.
+            config.ticketer = Arc::clone(&before.config.ticketer);
+            config.session_storage = Arc::clone(&before.config.session_storage);
+        }
+        let mut expiries = certificates.expiries();
+        expiries.extend(clients.iter().flat_map(|clients| clients.expiries.clone()));
+        Ok(Self {
+            config: Arc::new(config),
+            certificates,
+            clients,
+            expiries,
+        })
+    }
+
+    fn files(settings: &ListenerTls) -> Vec<PathBuf> {
+        let pairs = settings.certificates.iter();
+        let mut files: Vec<PathBuf> = pairs
+            .flat_map(|files| [files.cert.clone(), files.key.clone()])
+            .collect();
+        if let Some(clients) = &settings.clients {
+            files.push(clients.ca.clone());
+            files.extend_from_slice(&clients.crl);
+        }
+        files
+    }
+
+    fn expiries(&self) -> &[Expiry] {
+        &self.expiries
+    }
+}
+
+impl Identity {
+    fn check_resumed(&self, connection: &ServerConnection) -> Result<(), Error> {
+        match &self.clients {
+            Some(clients) => clients.check_resumed(connection),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a client that was let in then would be let in by `clients` too.
+    fn decides_as(&self, clients: Option<&ClientAuth>) -> bool {
+        match (&self.clients, clients) {
+            (Some(before), Some(now)) => before.decides_as(now),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let certificates = self.0.load();
-        certificates.choose(hello.server_name(), hello.signature_schemes())
+        self.choose(hello.server_name(), hello.signature_schemes())
     }
 }
 
 /// One ticket for TLS 1.3 instead of two: it costs the gateway time, and a client that comes back
-/// needs one. Early data is off: an upgrade must not be replayable.
-fn server_config(current: Arc<Current>) -> Result<ServerConfig, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(current);
+/// needs one. Its keys change every six hours and serve for twice that. Early data is off: an
+/// upgrade must not be replayable. Renegotiation does not exist in rustls.
+fn server_config(
+    settings: &ListenerTls,
+    certificates: &Arc<Certificates>,
+    clients: Option<&ClientAuth>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions(settings.min_version))
+        .map_err(TlsError::Setup)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::clone(certificates) as _);
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.ignore_client_order = true;
     config.send_tls13_tickets = 1;
@@ -119,9 +199,9 @@ fn server_config(current: Arc<Current>) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
-fn paths(files: &[CertificateFiles]) -> Vec<std::path::PathBuf> {
-    files
-        .iter()
-        .flat_map(|files| [files.cert.clone(), files.key.clone()])
-        .collect()
+fn versions(oldest: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {
+    match oldest {
+        TlsVersion::V1_2 => vec![&TLS13, &TLS12],
+        TlsVersion::V1_3 => vec![&TLS13],
+    }
 }

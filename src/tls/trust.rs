@@ -4,7 +4,9 @@
 //! refuses such a one as an endpoint's own, though it is the very certificate that was named as
 //! trusted. What the operator pinned that way is taken; name and validity still count.
 
+use super::error::{FileProblem, TlsError};
 use super::provider;
+use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -17,6 +19,21 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
+
+/// The certificates of `file` as roots. One that cannot be a root is an error: it was put there on
+/// purpose.
+pub(super) fn roots(
+    file: &Path,
+    certificates: &[CertificateDer<'static>],
+) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| FileProblem::Certificate(error.to_string()).of(file))?;
+    }
+    Ok(roots)
+}
 
 /// webpki's verifier, and beside it the certificates that were named themselves.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use super::requests::{
 use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
-use crate::config::{HostHeader, Upstream};
-use crate::net::Stream;
-use crate::tls::ClientTls;
+use crate::config::{HostHeader, ProxyProtocol, Upstream};
+use crate::net::{ProxyVersion, Stream};
+use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hyper::body::Body;
@@ -133,7 +133,7 @@ impl Pool {
                 }
                 body = upload.into_body();
             }
-            match self.reach(lease.endpoint(), until).await {
+            match self.reach(lease.endpoint(), &request.ask, until).await {
                 Ok(stream) => {
                     let mut upload = self.upload(&lease, request, &mut body)?;
                     let connection = Connection::new(stream);
@@ -153,8 +153,24 @@ impl Pool {
         Err(last.into())
     }
 
-    /// Keeps the addresses of names up to date; never ends. Dropping the future ends the keeping.
+    /// Until when what TLS is done with is good.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let tls = self.tls.as_ref();
+        tls.map_or_else(Vec::new, ClientTls::expiries)
+    }
+
+    /// Keeps the addresses of names and the files of TLS up to date; never ends. Dropping the
+    /// future ends the keeping.
     pub async fn maintain(&self) {
+        let files = async {
+            if let Some(tls) = &self.tls {
+                tls.follow().await;
+            }
+        };
+        tokio::join!(self.follow_names(), files);
+    }
+
+    async fn follow_names(&self) {
         if self.names().next().is_none() {
             return std::future::pending().await;
         }
@@ -177,9 +193,11 @@ impl Pool {
         }
     }
 
-    /// How long a connection may wait for another request; `None` if it must not carry one.
+    /// How long a connection may wait for another request; `None` if it must not carry one, as when
+    /// it has been said whose it is.
     fn keep_alive(&self) -> Option<Duration> {
-        self.settings.keep_alive
+        let is_anyones = self.settings.proxy_protocol == ProxyProtocol::Off;
+        self.settings.keep_alive.filter(|_| is_anyones)
     }
 
     /// A connection to the endpoint that waits for a request.
@@ -241,19 +259,25 @@ impl Pool {
         until: Instant,
     ) -> Result<(Stream, Answer), OpenError> {
         let endpoint = lease.endpoint();
-        let mut stream = self.reach(endpoint, until).await?;
+        let mut stream = self.reach(endpoint, ask, until).await?;
         let host = self.host(endpoint, ask);
         let until = until.min(Instant::now() + self.settings.upgrade_timeout);
         let answer = open(&mut stream, ask, host, &endpoint.name, until).await?;
         Ok((stream, answer))
     }
 
-    async fn reach(&self, endpoint: &Endpoint, until: Instant) -> Result<Stream, OpenError> {
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        ask: &Ask,
+        until: Instant,
+    ) -> Result<Stream, OpenError> {
         let patience = Patience {
             connect: self.settings.connect_timeout,
             until,
         };
-        dial(endpoint, self.tls.as_ref(), patience).await
+        let greeting = self.greeting(ask);
+        dial(endpoint, self.tls.as_ref(), &greeting, patience).await
     }
 
     /// The `Host` that the endpoint gets.
@@ -262,6 +286,15 @@ impl Pool {
             HostHeader::Client => &ask.host,
             HostHeader::Endpoint => &endpoint.authority,
             HostHeader::Fixed(name) => name,
+        }
+    }
+
+    /// What a connection for `ask` begins with.
+    fn greeting(&self, ask: &Ask) -> Vec<u8> {
+        match self.settings.proxy_protocol {
+            ProxyProtocol::Off => Vec::new(),
+            ProxyProtocol::V1 => ProxyVersion::V1.encode(ask.source),
+            ProxyProtocol::V2 => ProxyVersion::V2.encode(ask.source),
         }
     }
 

@@ -78,6 +78,7 @@ mod tests {
             ask: Ask {
                 path_and_query: path.to_owned(),
                 host: "chat.test".to_owned(),
+                source: None,
                 headers: HeaderMap::new(),
                 subprotocols: Vec::new(),
                 deflate: None,

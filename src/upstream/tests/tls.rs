@@ -30,9 +30,7 @@ impl TlsPeer {
         std::fs::write(&files.cert, cert.pem()).unwrap();
         std::fs::write(&files.key, signing_key.serialize_pem()).unwrap();
         let ca = files.cert.clone();
-        let tls = ServerTls::load(&ListenerTls {
-            certificates: vec![files],
-        });
+        let tls = ServerTls::load(&ListenerTls::with(vec![files]));
         let tls = tls.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
