@@ -157,15 +157,6 @@ pub struct OriginPolicy {
     pub require: bool,
 }
 
-/// `allow_ips` and `deny_ips`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkPolicy {
-    /// `None`: everywhere.
-    pub allow: Option<Vec<IpNet>>,
-    /// Wins.
-    pub deny: Vec<IpNet>,
-}
-
 /// `http_requests`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpRequests {
@@ -173,6 +164,15 @@ pub enum HttpRequests {
     Reject,
     /// They go to the upstream.
     Proxy,
+}
+
+/// `allow_ips` and `deny_ips`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// `None`: everywhere.
+    pub allow: Option<Vec<IpNet>>,
+    /// Wins.
+    pub deny: Vec<IpNet>,
 }
 
 /// `compression`

@@ -2,6 +2,7 @@
 //! pages may read them, the gateway's own refusals too.
 
 use super::failure::Failure;
+use super::passing::Ledger;
 use super::request::{Answer, Story};
 use super::service::Service;
 use crate::admission::{self, CorsRule, Purpose};
@@ -9,7 +10,7 @@ use crate::http::Target;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 /// What an answer will say.
 #[derive(Debug, Clone)]
@@ -53,9 +54,10 @@ impl Marking {
         }
         Some(match rule.preflight(&parts.headers) {
             Ok(headers) => {
-                story.note_served(service, &Method::OPTIONS, target, StatusCode::NO_CONTENT);
+                let (method, status) = (parts.method.clone(), StatusCode::NO_CONTENT);
+                drop(Ledger::new(story, service, method, target, status));
                 let mut answer = Response::new(Bytes::new().into());
-                *answer.status_mut() = StatusCode::NO_CONTENT;
+                *answer.status_mut() = status;
                 *answer.headers_mut() = headers;
                 Ok(answer)
             }

@@ -38,9 +38,6 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
-    /// The client's address may not enter.
-    #[error(transparent)]
-    Network(#[from] NetworkRefusal),
     /// A method that no ordinary request may have here.
     #[error("the method {0} is not served")]
     Method(Method),
@@ -56,6 +53,9 @@ pub(super) enum Failure {
     /// Whoever sent an ordinary request does not wait for the answer.
     #[error("the client has hung up")]
     ClientGone,
+    /// The client's address may not enter.
+    #[error(transparent)]
+    Network(#[from] NetworkRefusal),
     /// Admission said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -93,11 +93,11 @@ impl Failure {
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
             }
-            Self::ByHttps(location) => {
-                headers.insert(LOCATION, location);
-            }
             Self::Method(_) => {
                 headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+            }
+            Self::ByHttps(location) => {
+                headers.insert(LOCATION, location);
             }
             Self::PlainRequest => {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -137,13 +137,13 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
-            Self::Network(_) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             // Nobody reads it but the operator.
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::Network(_) => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -166,12 +166,12 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
-            Self::Network(_) => "address_refused",
             Self::Method(_) => "bad_method",
             Self::Preflight(_) => "preflight_refused",
             Self::Body(_) => "bad_body",
             Self::BodyTooSlow => "body_timeout",
             Self::ClientGone => "client_gone",
+            Self::Network(_) => "address_refused",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
             Self::Draining => "draining",

@@ -5,7 +5,6 @@ use super::client::Client;
 use super::connection::Exchange;
 use super::cors::Marking;
 use super::failure::Failure;
-use super::passing::Ledger;
 use super::service::Service;
 use super::{plain, tunnel};
 use crate::admission;
@@ -14,7 +13,7 @@ use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -165,24 +164,11 @@ impl<'a> Story<'a> {
     }
 
     fn mark(&self, answer: &mut HeaderMap) {
-        let rule = self
-            .service
-            .as_ref()
-            .and_then(|service| service.plain.cors.as_ref());
+        let service = self.service.as_ref();
+        let rule = service.and_then(|service| service.plain.cors.as_ref());
         if let (Some(marking), Some(rule)) = (&self.marking, rule) {
             marking.apply(rule, answer);
         }
-    }
-
-    /// Logs an ordinary request that the gateway itself has answered.
-    pub(super) fn note_served(
-        &self,
-        service: &Service,
-        method: &Method,
-        target: &Target,
-        status: StatusCode,
-    ) {
-        drop(Ledger::new(self, service, method.clone(), target, status));
     }
 
     async fn page(

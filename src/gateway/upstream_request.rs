@@ -17,14 +17,14 @@ pub(super) fn upstream_ask(
     parts: &mut Parts,
     target: &Target,
 ) -> Ask {
-    let site = &story.exchange.site;
+    let exchange = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
     remove_hop_by_hop(&mut headers);
     remove_handshake(&mut headers);
     permit.strip(&mut headers, &mut query);
-    site.reserved.strip(&mut headers);
+    exchange.site.reserved.strip(&mut headers);
 
     let rewritten = service.rewrite.apply(&target.path);
     Forwarded {
@@ -44,7 +44,7 @@ pub(super) fn upstream_ask(
             None => rewritten.path,
         },
         host,
-        source: story.client.source(story.exchange),
+        source: story.client.source(exchange),
         headers,
         subprotocols: Vec::new(),
         deflate: None,

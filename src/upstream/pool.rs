@@ -193,13 +193,11 @@ impl Pool {
         }
     }
 
-    /// How long a connection may wait for another request; `None` if it must not carry one.
+    /// How long a connection may wait for another request; `None` if it must not carry one, as when
+    /// it has been said whose it is.
     fn keep_alive(&self) -> Option<Duration> {
-        match self.settings.proxy_protocol {
-            ProxyProtocol::Off => self.settings.keep_alive,
-            // It was opened in the name of one client.
-            ProxyProtocol::V1 | ProxyProtocol::V2 => None,
-        }
+        let is_anyones = self.settings.proxy_protocol == ProxyProtocol::Off;
+        self.settings.keep_alive.filter(|_| is_anyones)
     }
 
     /// A connection to the endpoint that waits for a request.
