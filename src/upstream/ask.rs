@@ -1,7 +1,7 @@
 //! What the upstream is asked for: the head of our own handshake (RFC 6455 §4.1).
 
 use super::error::OpenError;
-use crate::net::Endpoints;
+use super::greeting::Source;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::Write;
 
@@ -12,9 +12,9 @@ pub struct Ask {
     pub path_and_query: String,
     /// `Host` as the client sent it, port included.
     pub host: String,
-    /// Both ends of the client's connection, for upstreams that expect a PROXY protocol header. A
-    /// connection that began with one is that client's alone.
-    pub source: Option<Endpoints>,
+    /// The client's connection, for upstreams that expect a PROXY protocol header; `None` if it has
+    /// no address.
+    pub source: Option<Source>,
     /// End-to-end headers. Those of the handshake itself are written here, whatever this holds.
     pub headers: HeaderMap,
     /// What the upstream may choose from, in the client's order.
