@@ -14,7 +14,7 @@ pub(super) enum Serves {
     /// One of `[upstreams]`.
     Named(String),
     /// An endpoint, with the defaults of an upstream.
-    Inline(Upstream),
+    Inline(Box<Upstream>),
 }
 
 /// A kind: the `upstream` of a route.
