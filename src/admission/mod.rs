@@ -5,9 +5,11 @@
 
 pub mod auth;
 mod identity;
+mod network;
 mod origin;
 
 pub use identity::Identity;
+pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 
 use crate::http::Origin;

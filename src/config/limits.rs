@@ -26,9 +26,10 @@ section! {
         pub auth_failure_rate: Vec<RateLimit> = limits(auth_failure_rate()), or({ rate = "5/m", burst = 10, per = "client_ip" });
         /// How many sessions may be open at the same time.
         pub sessions: Vec<SessionLimit> = limits(table()), or("off");
-        /// How many frames may pass, control frames included.
+        /// How many frames may pass, pings, pongs and fragments included. A Close is free, and so is
+        /// a pong that the gateway itself has asked for.
         pub message_rate: Vec<TrafficLimit> = limits(message_rate()), or("off");
-        /// How many bytes of frames may pass.
+        /// How many bytes of payload may pass.
         pub byte_rate: Vec<TrafficLimit> = limits(traffic_bytes()), or("off");
         /// The largest message, over all its fragments. A larger one ends the session with close
         /// code 1009.
@@ -199,37 +200,40 @@ section! {
 }
 
 section! {
-    /// How many frames may pass, control frames included.
+    /// How many frames may pass, pings, pongs and fragments included.
     struct MessageRate at "an entry of `message_rate`" {
         /// What is allowed in the long run.
         rate: Rate = rate(), required;
-        /// How many may come at once. Left out: what `rate` is in a second, at least 1.
+        /// How many may come at once. Left out: what `rate` is in a second, at least 1. Never less
+        /// than what `rate` is in 10 ms.
         burst: Option<u64> = count(BURST), optional;
         /// Who shares the rate: each `"session"` has its own, or all sessions of one `"identity"`
         /// have one; that is the client's address on a route without `auth`.
         per: TrafficKey = choice(WITHIN_SESSION), or("session");
         /// What counts: frames `"from_client"`, `"from_upstream"`, or `"both"` together.
         direction: LimitedDirection = choice(DIRECTIONS), or("from_client");
-        /// What becomes of more: `"throttle"` makes the sender wait, and nothing is lost;
-        /// `"close"` ends the session with 1008.
+        /// What becomes of more: `"throttle"` makes the sender wait: it is not read meanwhile, and
+        /// nothing is lost; `"close"` ends the session with 1008.
         on_exceed: OnTraffic = choice(ON_TRAFFIC), or("throttle");
     }
 }
 
 section! {
-    /// How many bytes of frames may pass.
+    /// How many bytes of payload may pass.
     struct ByteRate at "an entry of `byte_rate`" {
         /// What is allowed in the long run: a size in a second, minute or hour.
         rate: Rate = byte_rate(), required;
-        /// How many bytes may come at once. Left out: what `rate` is in a second, at least 1.
+        /// How many bytes may come at once. Left out: what `rate` is in a second, at least 1. Never
+        /// less than what `rate` is in 10 ms.
         burst: Option<u64> = size(1..=1 << 40), optional;
         /// Who shares the rate: each `"session"` has its own, or all sessions of one `"identity"`
         /// have one; that is the client's address on a route without `auth`.
         per: TrafficKey = choice(WITHIN_SESSION), or("session");
         /// What counts: bytes `"from_client"`, `"from_upstream"`, or `"both"` together.
         direction: LimitedDirection = choice(DIRECTIONS), or("from_client");
-        /// What becomes of more: `"throttle"` makes the sender wait, and nothing is lost;
-        /// `"close"` ends the session with 1008.
+        /// What becomes of more: `"throttle"` makes the sender wait: it is not read meanwhile, nothing
+        /// is lost, and a frame larger than `burst` passes in pieces; `"close"` ends the session
+        /// with 1008 before a frame for which too little is left.
         on_exceed: OnTraffic = choice(ON_TRAFFIC), or("throttle");
     }
 }

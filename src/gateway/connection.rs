@@ -1,13 +1,13 @@
-//! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
+//! One client connection: once it has arrived, HTTP/1.1 under a guard, until it closes or becomes a session.
 
+use super::arrival::{self, Arrived};
 use super::failure::Failure;
 use super::guard::Guarded;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
-use crate::net::{Accepted, Peer, Stream};
-use crate::telemetry::TlsFailed;
-use crate::tls::{HandshakeFailure, Reason};
+use crate::http::Scheme;
+use crate::net::{Accepted, Stream};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -18,14 +18,14 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// How long a client may take to accept the last words before its connection is dropped.
@@ -47,7 +47,14 @@ pub(super) struct Exchange {
     /// A connection keeps the site it came to.
     pub(super) site: Arc<Site>,
     pub(super) listener: usize,
+    /// The address at the other end, or that which the PROXY protocol told; `None` on a unix socket.
     pub(super) client: Option<IpAddr>,
+    /// Its port.
+    pub(super) port: u16,
+    /// What the client connected to, where an upstream is told.
+    pub(super) destination: Option<SocketAddr>,
+    /// The scheme that clients use here.
+    pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
     /// Whether a request has come and its answer is not yet decided.
@@ -99,25 +106,36 @@ pub(super) async fn serve(arrival: Arrival) {
     } = arrival;
     let site = gate.site();
     let deadline = Instant::now() + site.listener(listener).head_timeout;
-    let client = match accepted.peer {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Unix => None,
-    };
-    let secured = tokio::select! {
-        secured = timeout_at(deadline, secure(&site, listener, accepted)) => secured,
+    let entrance = site.listener(listener);
+    let arrived = tokio::select! {
+        arrived = arrival::arrive(&site, entrance, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
+<<<<<<< HEAD
+    let Some(Arrived {
+        stream,
+        client,
+        destination,
+        scheme,
+    }) = arrived
+    else {
+        return;
+=======
     let stream = match secured {
         Ok(Ok(stream)) => stream,
         Ok(Err(failure)) => return insecure(&site, listener, client, failure).await,
         Err(_) => return too_slow(&site, listener, client),
+>>>>>>> tls
     };
     let exchange = Arc::new(Exchange {
         gate,
-        site,
         listener,
-        client,
+        client: client.map(|address| address.ip()),
+        port: client.map_or(0, |address| address.port()),
+        destination,
+        scheme,
         server_name: server_name(&stream),
+        site,
         is_answering: AtomicBool::new(false),
         tunnel: Mutex::default(),
     });
@@ -130,6 +148,8 @@ pub(super) async fn serve(arrival: Arrival) {
     gate.workers.spawn(worker, session);
 }
 
+<<<<<<< HEAD
+=======
 /// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
 async fn secure(
     site: &Site,
@@ -171,6 +191,7 @@ fn too_slow(site: &Site, listener: usize, client: Option<IpAddr>) {
     });
 }
 
+>>>>>>> tls
 fn server_name(stream: &Stream) -> Option<String> {
     match stream {
         Stream::TlsServer(stream) => stream.get_ref().1.server_name().map(ToOwned::to_owned),

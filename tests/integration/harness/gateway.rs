@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -96,6 +97,17 @@ impl Gateway {
         )
     }
 
+<<<<<<< HEAD
+    /// The same behind something that comes before TLS.
+    pub async fn connect_tls_behind(&self, first: &[u8], authority: &Authority, name: &str) -> Leg {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        Leg::tls(
+            within("TLS", authority.connect(stream, name))
+                .await
+                .unwrap(),
+        )
+=======
     /// A TLS connection by `config` that asks for `name`. With TLS 1.3 the gateway may not have looked
     /// at the client's certificate when this ends.
     pub async fn try_tls(
@@ -108,6 +120,7 @@ impl Gateway {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(config.clone());
         within("TLS", connector.connect(name, stream)).await
+>>>>>>> tls
     }
 
     /// Asks over a connection of its own.
