@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// How long a client may take to accept the last words before its connection is dropped.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A socket that was just accepted, with what it holds for as long as it lives.
 pub(super) struct Arrival {
@@ -111,7 +111,6 @@ pub(super) async fn serve(arrival: Arrival) {
         arrived = arrival::arrive(&site, entrance, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
-<<<<<<< HEAD
     let Some(Arrived {
         stream,
         client,
@@ -120,12 +119,6 @@ pub(super) async fn serve(arrival: Arrival) {
     }) = arrived
     else {
         return;
-=======
-    let stream = match secured {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(failure)) => return insecure(&site, listener, client, failure).await,
-        Err(_) => return too_slow(&site, listener, client),
->>>>>>> tls
     };
     let exchange = Arc::new(Exchange {
         gate,
@@ -148,50 +141,6 @@ pub(super) async fn serve(arrival: Arrival) {
     gate.workers.spawn(worker, session);
 }
 
-<<<<<<< HEAD
-=======
-/// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
-async fn secure(
-    site: &Site,
-    listener: usize,
-    accepted: Accepted,
-) -> Result<Stream, HandshakeFailure> {
-    let socket = accepted.socket.attach()?;
-    match &site.listener(listener).tls {
-        None => Ok(Stream::Plain(socket)),
-        Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
-    }
-}
-
-/// Counts a handshake that came to nothing, and lets the client read the alert.
-async fn insecure(site: &Site, listener: usize, client: Option<IpAddr>, failure: HandshakeFailure) {
-    if failure.reason == Reason::Lost {
-        // A scan or the check of a balancer more often than a client.
-        return debug!(?client, cause = %failure, "TLS");
-    }
-    let detail = failure.to_string();
-    site.listener(listener).tls_log.failed(TlsFailed {
-        reason: failure.reason.label(),
-        client,
-        server_name: failure.server_name,
-        detail,
-    });
-    if let Some(socket) = failure.socket {
-        // A client that does not listen has nothing to be told.
-        let _ = timeout(LAST_WORDS, part(&mut Stream::Plain(socket))).await;
-    }
-}
-
-fn too_slow(site: &Site, listener: usize, client: Option<IpAddr>) {
-    site.listener(listener).tls_log.failed(TlsFailed {
-        reason: "timeout",
-        client,
-        detail: "the handshake was not done in time".to_owned(),
-        server_name: None,
-    });
-}
-
->>>>>>> tls
 fn server_name(stream: &Stream) -> Option<String> {
     match stream {
         Stream::TlsServer(stream) => stream.get_ref().1.server_name().map(ToOwned::to_owned),
@@ -256,7 +205,7 @@ async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
 
 /// Ends our side and reads until the client has closed: closing a socket with unread input would
 /// send a reset, and a reset can overtake what was said last.
-async fn part(stream: &mut Stream) -> io::Result<()> {
+pub(super) async fn part(stream: &mut Stream) -> io::Result<()> {
     use tokio::io::AsyncReadExt;
     stream.shutdown().await?;
     let mut sink = [0; 4096];
