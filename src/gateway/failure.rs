@@ -1,12 +1,12 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::{NetworkRefusal, Refusal};
+use crate::admission::{CorsRefusal, NetworkRefusal, Refusal};
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
-use crate::upstream::{OpenError, Refused, Side};
+use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
@@ -41,6 +41,21 @@ pub(super) enum Failure {
     /// The client's address may not enter.
     #[error(transparent)]
     Network(#[from] NetworkRefusal),
+    /// A method that no ordinary request may have here.
+    #[error("the method {0} is not served")]
+    Method(Method),
+    /// A browser asks whether a page may do what pages may not.
+    #[error(transparent)]
+    Preflight(#[from] CorsRefusal),
+    /// The body of an ordinary request broke off or is malformed.
+    #[error("the body of the request broke off")]
+    Body(#[source] BoxError),
+    /// The body of an ordinary request stood still.
+    #[error("the body of the request took too long")]
+    BodyTooSlow,
+    /// Whoever sent an ordinary request does not wait for the answer.
+    #[error("the client has hung up")]
+    ClientGone,
     /// Admission said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -54,6 +69,9 @@ pub(super) enum Failure {
 
 /// When to come back where nobody can say better.
 const RETRY_SOON: Duration = Duration::from_secs(5);
+
+/// What may be asked for where ordinary requests are passed on, as far as it has a usual name.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
@@ -77,6 +95,9 @@ impl Failure {
             }
             Self::ByHttps(location) => {
                 headers.insert(LOCATION, location);
+            }
+            Self::Method(_) => {
+                headers.insert(ALLOW, HeaderValue::from_static(METHODS));
             }
             Self::PlainRequest => {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -117,6 +138,12 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
             Self::Network(_) => StatusCode::FORBIDDEN,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Preflight(_) => StatusCode::FORBIDDEN,
+            Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            // Nobody reads it but the operator.
+            Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -140,6 +167,11 @@ impl Failure {
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
             Self::Network(_) => "address_refused",
+            Self::Method(_) => "bad_method",
+            Self::Preflight(_) => "preflight_refused",
+            Self::Body(_) => "bad_body",
+            Self::BodyTooSlow => "body_timeout",
+            Self::ClientGone => "client_gone",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
             Self::Draining => "draining",
@@ -194,6 +226,16 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
     answer
 }
 
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Upstream(error) => Self::Upstream(error),
+            RequestError::Body(cause) => Self::Body(cause),
+            RequestError::BodyTooSlow => Self::BodyTooSlow,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +255,7 @@ mod tests {
             ),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
-            (HandshakeError::Method(http::Method::POST).into(), 405),
+            (HandshakeError::Method(Method::POST).into(), 405),
             (NoRoute::Host.into(), 404),
             (NoRoute::Path.into(), 404),
             (NoRoute::Subprotocol.into(), 400),

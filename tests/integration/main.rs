@@ -26,6 +26,7 @@ mod mtls;
 mod networks;
 mod origin;
 mod peers;
+mod plain_http;
 mod program;
 mod proxy_protocol;
 mod rates;

@@ -291,7 +291,7 @@ impl Leg {
     }
 
     /// Up to the empty line; the line itself is taken too.
-    async fn head(&mut self) -> String {
+    pub async fn head(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = self.unread.drain(..end + 4).collect();
