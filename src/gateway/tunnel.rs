@@ -75,7 +75,7 @@ pub(super) async fn open(
     };
     let account = service
         .rates
-        .account(permit.identity.as_ref(), story.exchange.client);
+        .account(permit.identity.as_ref(), story.client.address);
     let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
