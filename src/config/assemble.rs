@@ -178,7 +178,7 @@ impl Names {
                 {
                     return Some(Arc::clone(known));
                 }
-                let upstream = Arc::new(upstream);
+                let upstream: Arc<Upstream> = upstream.into();
                 self.upstreams.push(Arc::clone(&upstream));
                 Some(upstream)
             }

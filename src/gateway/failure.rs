@@ -26,7 +26,7 @@ pub(super) enum Failure {
     /// The certificate that the client was shown is not for the host that it asks for.
     #[error("this host is not served on this connection")]
     Misdirected,
-    /// This listener only says where to go.
+    /// This listener sends those who come by http on to https.
     #[error("this is served by https")]
     ByHttps(HeaderValue),
     /// It asks for an upgrade, but not rightly.

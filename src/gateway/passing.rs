@@ -133,18 +133,30 @@ impl Body for Passing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.link.has_hung_up() {
+        if self.link.has_hung_up() || matches!(self.ledger.end, End::Cut(_)) {
             return Poll::Ready(Some(Err(Broken)));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if self.body.is_end_stream() {
+        if self.body.is_end_stream() && !matches!(frame, Some(Err(_))) {
             self.ledger.end = End::Complete;
         }
-        Poll::Ready(frame.map(|frame| self.note(frame)))
+        match frame {
+            Some(Ok(frame)) => {
+                self.ledger.to_client += frame.data_ref().map_or(0, |data| data.len() as u64);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(cut)) => {
+                self.cut(cut);
+                // hyper writes what it has before it is told.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_end_stream() && !matches!(self.ledger.end, End::Cut(_))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -153,20 +165,11 @@ impl Body for Passing {
 }
 
 impl Passing {
-    fn note(&mut self, frame: Result<Frame<Bytes>, AnswerCut>) -> Result<Frame<Bytes>, Broken> {
-        match frame {
-            Ok(frame) => {
-                self.ledger.to_client += frame.data_ref().map_or(0, |data| data.len() as u64);
-                Ok(frame)
-            }
-            Err(cut) => {
-                if self.ends_with_connection {
-                    self.link.cut();
-                }
-                self.ledger.end = End::Cut(cut);
-                Err(Broken)
-            }
+    fn cut(&mut self, cut: AnswerCut) {
+        if self.ends_with_connection {
+            self.link.cut();
         }
+        self.ledger.end = End::Cut(cut);
     }
 }
 

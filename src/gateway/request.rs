@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::service::Service;
 use super::{plain, tunnel};
 use crate::admission;
-use crate::http::{Ask, Handshake, HandshakeError, Target, request_id, to_bytes};
+use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
@@ -78,7 +78,10 @@ impl<'a> Story<'a> {
             return Err(Failure::Misdirected);
         }
         let entrance = self.exchange.site.listener(self.exchange.listener);
-        if let Some(port) = entrance.redirect_https {
+        // Who came by https to a trusted proxy would be sent round for ever.
+        if let Some(port) = entrance.redirect_https
+            && self.client.scheme == Scheme::Http
+        {
             let location = target.by_https(port)?;
             return Err(Failure::ByHttps(location));
         }
