@@ -58,11 +58,11 @@ impl Client {
 
     /// As the connection and, where its peer is trusted, `headers` tell it.
     pub(super) fn of_request(exchange: &Exchange, headers: &HeaderMap) -> Self {
-        let trust = &exchange.site.trust;
         let direct = Self::of_connection(exchange);
-        if !trust.is_trusted(exchange.client) {
+        if !exchange.is_trusted {
             return direct;
         }
+        let trust = &exchange.site.trust;
         let told = Told::by(headers, &trust.header, |hop| trust.is_trusted(Some(hop)));
         let client = told.hops.first().copied();
         Self {

@@ -3,6 +3,7 @@
 //!
 //! The header is taken off the socket to its last byte and not one more, whatever comes behind it.
 
+mod checksum;
 mod header;
 mod version1;
 mod version2;
