@@ -114,8 +114,6 @@ static CLAIMS: LazyLock<Reserved> = LazyLock::new(|| {
         "x-original-host",
         "x-original-url",
         "x-rewrite-url",
-        // Becomes HTTP_PROXY, by which programs behind are told what to send their own requests by.
-        "proxy",
     ])
 });
 

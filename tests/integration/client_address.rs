@@ -200,7 +200,6 @@ async fn an_ordinary_requests_claims_are_taken_out_of_head_and_trailers() {
         "X_USER",
         "X-Request-Id",
         "Client-IP",
-        "Proxy",
     ];
     let mut ask = Handshake::plain("/")
         .method("POST")

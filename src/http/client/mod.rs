@@ -7,6 +7,7 @@
 
 mod element;
 mod entries;
+pub mod fuzzing;
 mod node;
 
 use super::{Authority, Scheme};
