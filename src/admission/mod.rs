@@ -4,15 +4,27 @@
 //! A refusal is no error but normal life; what the client is told is decided elsewhere.
 
 pub mod auth;
+mod concurrency;
 mod identity;
+mod key;
+mod limits;
 mod origin;
+mod rate;
+mod store;
 
+pub use concurrency::{CloseHook, Seats};
 pub use identity::Identity;
+pub use key::KeyHash;
+pub use limits::{Limit, OverLimit};
 pub use origin::{OriginRefusal, OriginRule};
+pub use rate::RateLimiter;
 
+use crate::config;
 use crate::http::Origin;
 use auth::{Check, Method, Source};
 use http::header::{HeaderMap, HeaderValue};
+use limits::Limits;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +40,7 @@ pub struct Admission {
     challenges: Arc<[HeaderValue]>,
     /// All that the methods read, whichever of them admits.
     spent: Arc<[Source]>,
+    limits: Limits,
 }
 
 /// What a handshake is judged by. Cannot be printed, as there are credentials in it.
@@ -40,6 +53,8 @@ pub struct Ask<'a> {
     /// The origin that the request was sent to; `None` if its host is not one that the gateway
     /// answers for.
     pub own_origin: Option<Origin>,
+    /// Whose limits count; `None` on a unix socket.
+    pub client: Option<IpAddr>,
 }
 
 /// The handshake may enter.
@@ -47,6 +62,8 @@ pub struct Ask<'a> {
 pub struct Permit {
     /// Who it is; `None` on an open route.
     pub identity: Option<Identity>,
+    /// What the session takes up, to be held for as long as it lives.
+    pub seats: Seats,
     spent: Arc<[Source]>,
 }
 
@@ -70,10 +87,13 @@ pub enum Refusal {
         /// When to come again.
         retry_after: Duration,
     },
+    /// There are too many.
+    #[error("{0}")]
+    OverLimit(OverLimit),
 }
 
 impl Admission {
-    /// With no methods the route is open.
+    /// With no methods the route is open. There are no limits.
     pub fn new(origin: OriginRule, mut methods: Vec<Arc<Method>>) -> Self {
         methods.sort_by_key(|method| method.is_dear());
         Self {
@@ -81,7 +101,14 @@ impl Admission {
             challenges: methods.iter().map(|one| one.challenge().clone()).collect(),
             spent: methods.iter().flat_map(|one| one.sources()).collect(),
             methods,
+            limits: Limits::default(),
         }
+    }
+
+    /// The same with the limits of `settings`.
+    pub fn with_limits(mut self, settings: &config::Limits) -> Self {
+        self.limits = Limits::new(settings, !self.methods.is_empty());
+        self
     }
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
@@ -89,11 +116,20 @@ impl Admission {
         let origin = Origin::of(ask.headers);
         self.origin
             .check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        self.limits.arrived(ask.client)?;
         let identity = self.authenticate(ask).await?;
+        self.limits.known(ask.client, identity.as_ref())?;
+        let seats = self.limits.seats(ask.client, identity.as_ref())?;
         Ok(Permit {
             identity,
+            seats,
             spent: Arc::clone(&self.spent),
         })
+    }
+
+    /// Never ends: the housekeeping of the limits.
+    pub async fn maintain(&self) {
+        self.limits.maintain().await;
     }
 
     /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.
@@ -101,6 +137,9 @@ impl Admission {
     pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
         if self.methods.is_empty() {
             return Ok(None);
+        }
+        if self.has_credential(ask) {
+            self.limits.may_try(ask.client)?;
         }
         let (mut had_credential, mut is_busy) = (false, false);
         for method in &self.methods {
@@ -116,10 +155,22 @@ impl Admission {
                 retry_after: RETRY_AFTER,
             });
         }
+        if had_credential {
+            self.limits.failed(ask.client);
+        }
         Err(Refusal::Unauthenticated {
             challenges: Arc::clone(&self.challenges),
             had_credential,
         })
+    }
+
+    /// An empty one is none: that is what is left of a cookie after a log-out.
+    fn has_credential(&self, ask: &Ask<'_>) -> bool {
+        let found = |source: &Source| source.read(ask.headers, ask.query);
+        self.spent
+            .iter()
+            .filter_map(found)
+            .any(|credential| !credential.is_empty())
     }
 }
 
@@ -144,6 +195,7 @@ impl Refusal {
             } => "bad_credential",
             Self::Unauthenticated { .. } => "no_credential",
             Self::Busy { .. } => "auth_busy",
+            Self::OverLimit(over) => over.limit.label(),
         }
     }
 }
@@ -224,6 +276,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+            client: None,
         };
         admission.admit(&ask).await
     }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::guard::Guarded;
+use super::slots::{self, Slot};
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
@@ -52,6 +53,8 @@ pub(super) struct Exchange {
     server_name: Option<String>,
     /// Whether a request has come and its answer is not yet decided.
     is_answering: AtomicBool,
+    /// Of the handshakes in flight.
+    pub(super) slot: slots::Held,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
@@ -104,11 +107,12 @@ pub(super) async fn serve(arrival: Arrival) {
         Peer::Unix => None,
     };
     let secured = tokio::select! {
-        secured = timeout_at(deadline, secure(&site, listener, accepted)) => secured,
+        secured = timeout_at(deadline, secure(&gate, &site, listener, accepted)) => secured,
         () = gate.closing_time() => return,
     };
-    let stream = match secured {
-        Ok(Ok(stream)) => stream,
+    let (stream, slot) = match secured {
+        Ok(Ok(Some(secured))) => secured,
+        Ok(Ok(None)) => return debug!(?client, "too many handshakes"),
         Ok(Err(failure)) => return insecure(&site, listener, client, failure),
         Err(_) => return too_slow(&site, listener, client),
     };
@@ -119,6 +123,7 @@ pub(super) async fn serve(arrival: Arrival) {
         client,
         server_name: server_name(&stream),
         is_answering: AtomicBool::new(false),
+        slot: slots::Held::new(slot),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -131,16 +136,22 @@ pub(super) async fn serve(arrival: Arrival) {
 }
 
 /// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
+/// `None` if there are too many handshakes even for being told so.
 async fn secure(
+    gate: &Gate,
     site: &Site,
     listener: usize,
     accepted: Accepted,
-) -> Result<Stream, HandshakeFailure> {
+) -> Result<Option<(Stream, Option<Slot>)>, HandshakeFailure> {
     let socket = accepted.socket.attach()?;
-    match &site.listener(listener).tls {
-        None => Ok(Stream::Plain(socket)),
-        Some(tls) => Ok(Stream::TlsServer(Box::new(tls.accept(socket).await?))),
-    }
+    let Some(tls) = &site.listener(listener).tls else {
+        return Ok(Some((Stream::Plain(socket), gate.slots.take())));
+    };
+    let Some(slot) = gate.slots.take_for_tls().await else {
+        return Ok(None);
+    };
+    let stream = Stream::TlsServer(Box::new(tls.accept(socket).await?));
+    Ok(Some((stream, Some(slot))))
 }
 
 /// Who hangs up in silence is a scan or the check of a balancer more often than a client.
@@ -251,6 +262,7 @@ impl Service<Request<Incoming>> for Requests {
         Box::pin(async move {
             let answer = request::serve(&exchange, request).await;
             exchange.is_answering.store(false, Ordering::Relaxed);
+            exchange.slot.end();
             Ok(answer.map(Full::new))
         })
     }

@@ -32,6 +32,9 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    if !exchange.slot.begin(&exchange.gate.slots) {
+        return story.refuse(Failure::TooManyHandshakes);
+    }
     let (mut parts, _) = request.into_parts();
     match story.decide(&mut parts).await {
         Ok(answer) => answer,
@@ -96,6 +99,7 @@ impl<'a> Story<'a> {
                 headers: &parts.headers,
                 query: target.query.as_deref(),
                 own_origin: exchange.site.own_origin(entrance, target),
+                client: exchange.client,
             })
             .await?;
         tunnel::open(self, &service, permit, parts, target, handshake).await
@@ -120,6 +124,7 @@ impl<'a> Story<'a> {
                 headers: &parts.headers,
                 query: target.query.as_deref(),
                 own_origin: None,
+                client: exchange.client,
             })
             .await?;
         let mut page = builtin::page();

@@ -56,7 +56,8 @@ impl Service {
         Ok(Self {
             name: route.name.as_str().into(),
             upstream: route.upstream.name.as_str().into(),
-            admission: Admission::new(OriginRule::new(&route.origin), named),
+            admission: Admission::new(OriginRule::new(&route.origin), named)
+                .with_limits(&route.limits),
             pool: pool.clone(),
             rewrite: Rewrite {
                 strip_prefix: route.strip_prefix.clone(),

@@ -20,6 +20,8 @@ pub struct Site {
     listeners: Vec<Entrance>,
     pools: Vec<Arc<Pool>>,
     methods: Vec<Arc<auth::Method>>,
+    /// One for each route.
+    services: Vec<Arc<Service>>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Hosts that a route names: their own origin is to be trusted.
@@ -90,12 +92,14 @@ impl Site {
     pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
         let methods = auth::Methods::build(&settings.auth).map_err(Box::new)?;
         let pools = pools(settings)?;
-        let tables = tables(settings, &methods, &pools)?;
+        let services = services(settings, &methods, &pools)?;
+        let tables = tables(settings, &services)?;
         let listeners = settings.listeners.iter().zip(tables).map(entrance);
         Ok(Self {
             listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
             methods: methods.all(),
+            services,
             reserved: reserved(settings),
             named_hosts: settings
                 .routes
@@ -133,6 +137,10 @@ impl Site {
         for method in &self.methods {
             let method = Arc::clone(method);
             work.push(Box::pin(async move { method.follow().await }));
+        }
+        for service in &self.services {
+            let service = Arc::clone(service);
+            work.push(Box::pin(async move { service.admission.maintain().await }));
         }
         for index in 0..self.listeners.len() {
             let site = self.clone();
@@ -216,21 +224,29 @@ fn entrance(
     })
 }
 
-/// A table for each listener.
-fn tables(
+/// In the order of the routes.
+fn services(
     settings: &Settings,
     methods: &auth::Methods,
     pools: &Pools,
+) -> Result<Vec<Arc<Service>>, AssembleError> {
+    let service = |route: &Arc<Route>| Service::new(route, methods, pools).map(Arc::new);
+    settings.routes.iter().map(service).collect()
+}
+
+/// A table for each listener.
+fn tables(
+    settings: &Settings,
+    services: &[Arc<Service>],
 ) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
     let mut builders: Vec<_> = settings
         .listeners
         .iter()
         .map(|_| Table::builder())
         .collect();
-    for route in &settings.routes {
-        let service = Arc::new(Service::new(route, methods, pools)?);
+    for (route, service) in settings.routes.iter().zip(services) {
         for &index in &route.listeners {
-            add(&mut builders[index], route, &service)?;
+            add(&mut builders[index], route, service)?;
         }
     }
     Ok(builders.into_iter().map(Builder::build).collect())

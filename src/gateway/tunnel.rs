@@ -5,8 +5,8 @@ use super::failure::Failure;
 use super::request::{Answer, Story};
 use super::service::Service;
 use super::worker::Place;
-use super::{Gate, going_away};
-use crate::admission::Permit;
+use super::{Gate, going_away, replaced};
+use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{
     Forwarded, Handshake, Target, accept_key, offer_for_upstream, remove_handshake,
@@ -33,6 +33,7 @@ pub(super) struct Tunnel {
     opened: Opened,
     service: Arc<Service>,
     session: Session,
+    seats: Seats,
     handshake_took: Duration,
 }
 
@@ -72,6 +73,7 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        seats: permit.seats,
         handshake_took,
     });
     Ok(answer)
@@ -180,6 +182,7 @@ pub(super) fn carry(
         opened,
         service,
         session,
+        mut seats,
         handshake_took,
     } = tunnel;
     limit_silence(service.courses.rules(), &[&client, &opened.stream]);
@@ -188,6 +191,10 @@ pub(super) fn carry(
     let worker = held.1.worker;
     let course = service.courses.of(worker);
     let registered = gate.registry.register(worker, session);
+    seats.opened(|| {
+        let control = control.clone();
+        Box::new(move || _ = control.close(replaced()))
+    });
     if gate.is_draining() {
         // It may have missed the order that all others got.
         control.close(going_away());
@@ -204,7 +211,7 @@ pub(super) fn carry(
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);
-        drop((registered, lease, held));
+        drop((seats, registered, lease, held));
     }
 }
 

@@ -9,6 +9,7 @@
 mod harness;
 
 mod api_key;
+mod auth_failures;
 mod backpressure;
 mod basic_auth;
 mod capacity;
@@ -18,15 +19,18 @@ mod drain;
 mod extensions;
 mod half_close;
 mod handshake;
+mod handshake_rate;
 mod headers;
 mod heads;
 mod logs;
+mod max_handshakes;
 mod origin;
 mod peers;
 mod program;
 mod relay;
 mod resets;
 mod routing;
+mod session_limits;
 mod smuggling;
 mod subprotocols;
 mod timeouts;
