@@ -8,6 +8,7 @@ mod concurrency;
 mod identity;
 mod key;
 mod limits;
+mod network;
 mod origin;
 mod rate;
 mod store;
@@ -16,6 +17,7 @@ pub use concurrency::{CloseHook, Seats};
 pub use identity::Identity;
 pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
+pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 pub use rate::RateLimiter;
 

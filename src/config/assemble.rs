@@ -5,11 +5,12 @@ use super::encryption;
 use super::inline::Serves;
 use super::kind::Refers;
 use super::listener::ListenerKeys;
+use super::network;
 use super::problem::{Log, Problem};
 use super::reader::{At, Place};
 use super::root::Root;
 use super::route::RouteKeys;
-use super::{AuthMethod, Listener, OriginPolicy, Route, Settings, Upstream};
+use super::{AuthMethod, Listener, NetworkPolicy, OriginPolicy, Route, Settings, Upstream};
 use std::sync::Arc;
 
 /// The settings, or `None` once `log` knows why not. `whole` is the place of the main file.
@@ -17,6 +18,7 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     check_names(&root, log);
     check_presence(&root, whole, log);
     conflict::check(&root, log);
+    network::check(&root, log);
     encryption::check(&root, log);
     let listeners: Option<Vec<At<ListenerKeys>>> = root.listeners.into_iter().collect();
     let mut names = Names {
@@ -125,6 +127,10 @@ impl Names {
             origin: OriginPolicy {
                 origins: keys.origins,
                 require: keys.require_origin,
+            },
+            network: NetworkPolicy {
+                allow: keys.allow_ips,
+                deny: keys.deny_ips,
             },
             strip_prefix: keys.strip_prefix,
             add_prefix: keys.add_prefix,

@@ -26,9 +26,10 @@ section! {
         pub auth_failure_rate: Vec<RateLimit> = limits(auth_failure_rate()), or({ rate = "5/m", burst = 10, per = "client_ip" });
         /// How many sessions may be open at the same time.
         pub sessions: Vec<SessionLimit> = limits(table()), or("off");
-        /// How many frames may pass, control frames included.
+        /// How many frames may pass, pings, pongs and fragments included. A Close is free, and so is
+        /// a pong that the gateway itself has asked for.
         pub message_rate: Vec<TrafficLimit> = limits(message_rate()), or("off");
-        /// How many bytes of frames may pass.
+        /// How many bytes of payload may pass.
         pub byte_rate: Vec<TrafficLimit> = limits(traffic_bytes()), or("off");
         /// The largest message, over all its fragments. A larger one ends the session with close
         /// code 1009.
@@ -199,45 +200,52 @@ section! {
 }
 
 section! {
-    /// How many frames may pass, control frames included.
+    /// How many frames may pass, pings, pongs and fragments included.
     struct MessageRate at "an entry of `message_rate`" {
         /// What is allowed in the long run.
         rate: Rate = rate(), required;
-        /// How many may come at once. Left out: what `rate` is in a second, at least 1.
+        /// How many may come at once. Left out: what `rate` is in a second, at least 1. Never less
+        /// than what `rate` is in 10 ms.
         burst: Option<u64> = count(BURST), optional;
         /// Who shares the rate: each `"session"` has its own, or all sessions of one `"identity"`
         /// have one; that is the client's address on a route without `auth`.
         per: TrafficKey = choice(WITHIN_SESSION), or("session");
         /// What counts: frames `"from_client"`, `"from_upstream"`, or `"both"` together.
         direction: LimitedDirection = choice(DIRECTIONS), or("from_client");
-        /// What becomes of more: `"throttle"` makes the sender wait, and nothing is lost;
-        /// `"close"` ends the session with 1008.
+        /// What becomes of more: `"throttle"` makes the sender wait: it is not read meanwhile, and
+        /// nothing is lost; `"close"` ends the session with 1008.
         on_exceed: OnTraffic = choice(ON_TRAFFIC), or("throttle");
     }
 }
 
 section! {
-    /// How many bytes of frames may pass.
+    /// How many bytes of payload may pass.
     struct ByteRate at "an entry of `byte_rate`" {
         /// What is allowed in the long run: a size in a second, minute or hour.
         rate: Rate = byte_rate(), required;
-        /// How many bytes may come at once. Left out: what `rate` is in a second, at least 1.
+        /// How many bytes may come at once. Left out: what `rate` is in a second, at least 1. Never
+        /// less than what `rate` is in 10 ms.
         burst: Option<u64> = size(1..=1 << 40), optional;
         /// Who shares the rate: each `"session"` has its own, or all sessions of one `"identity"`
         /// have one; that is the client's address on a route without `auth`.
         per: TrafficKey = choice(WITHIN_SESSION), or("session");
         /// What counts: bytes `"from_client"`, `"from_upstream"`, or `"both"` together.
         direction: LimitedDirection = choice(DIRECTIONS), or("from_client");
-        /// What becomes of more: `"throttle"` makes the sender wait, and nothing is lost;
-        /// `"close"` ends the session with 1008.
+        /// What becomes of more: `"throttle"` makes the sender wait: it is not read meanwhile, nothing
+        /// is lost, and a frame larger than `burst` passes in pieces; `"close"` ends the session
+        /// with 1008 before a frame for which too little is left.
         on_exceed: OnTraffic = choice(ON_TRAFFIC), or("throttle");
     }
+}
+
+fn burst(written: Option<u64>, rate: Rate) -> u64 {
+    written.unwrap_or_else(|| rate.in_a_second())
 }
 
 fn handshake_rate() -> impl Kind<Out = RateLimit> {
     made(table(), |keys: HandshakeRate| RateLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
     })
 }
@@ -245,7 +253,7 @@ fn handshake_rate() -> impl Kind<Out = RateLimit> {
 fn auth_failure_rate() -> impl Kind<Out = RateLimit> {
     made(table(), |keys: AuthFailureRate| RateLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
     })
 }
@@ -253,7 +261,7 @@ fn auth_failure_rate() -> impl Kind<Out = RateLimit> {
 fn message_rate() -> impl Kind<Out = TrafficLimit> {
     made(table(), |keys: MessageRate| TrafficLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
         direction: keys.direction,
         on_exceed: keys.on_exceed,
@@ -263,7 +271,7 @@ fn message_rate() -> impl Kind<Out = TrafficLimit> {
 fn traffic_bytes() -> impl Kind<Out = TrafficLimit> {
     made(table(), |keys: ByteRate| TrafficLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
         direction: keys.direction,
         on_exceed: keys.on_exceed,

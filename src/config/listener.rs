@@ -19,7 +19,9 @@ pub struct Listener {
     pub name: String,
     /// Where to listen.
     pub address: BindAddress,
-    /// TLS and request head together, from accept.
+    /// Whether a PROXY protocol header comes first.
+    pub proxy_protocol: bool,
+    /// PROXY protocol, TLS and request head together, from accept.
     pub head_timeout: Duration,
     /// Bytes of a request head at most, request line included.
     pub max_header_size: usize,
@@ -40,12 +42,17 @@ section! {
         /// in the file system, `"unix:/run/wsgate.sock"`. Port 0 takes a free one, which the log
         /// tells.
         pub(super) address: At<BindAddress> = at(address()), required;
-        /// From the accepted connection to the end of the request head, TLS included.
+        /// Whether each connection begins with a PROXY protocol header, version 1 or 2, that tells
+        /// the client's address. It is required then, and only `server.trusted_proxies` may send
+        /// it: connections without it, and from anybody else, are closed.
+        pub(super) proxy_protocol: At<bool> = at(boolean()), or(false);
+        /// From the accepted connection to the end of the request head, PROXY protocol and TLS
+        /// included.
         pub(super) head_timeout: Duration = duration("100ms"), or("10s");
         /// The largest request head, request line included.
         pub(super) max_header_size: u64 = size(1024..=1 << 20), or("16KiB");
         /// The scheme that clients use. `"auto"` is `"https"` with `[listeners.tls]` and `"http"`
-        /// without; write `"https"` where TLS ends before wsgate, so that Origins compare right.
+        /// without, unless the PROXY protocol tells of TLS; write `"https"` where TLS ends before wsgate, so that Origins compare right.
         pub(super) public_scheme: Option<Scheme> = choice(&[
             ("auto", None),
             ("http", Some(Scheme::Http)),
@@ -75,6 +82,7 @@ impl From<ListenerKeys> for Listener {
         Self {
             name: keys.name(),
             address: keys.address.value,
+            proxy_protocol: keys.proxy_protocol.value,
             head_timeout: keys.head_timeout,
             max_header_size: usize::try_from(keys.max_header_size).unwrap_or(usize::MAX),
             public_scheme: keys.public_scheme.unwrap_or(by_tls),

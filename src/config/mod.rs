@@ -23,6 +23,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod network;
 mod origin;
 mod path;
 mod problem;
@@ -52,13 +53,14 @@ pub use limits::{
 pub use listener::{BindAddress, Listener};
 pub use load::{load, parse};
 pub use log::{Log, LogFormat};
+pub use network::TrustedProxy;
 pub use problem::Problems;
 pub use quick::quick;
 pub use reference::{reference, schema};
-pub use route::{Compression, Heartbeat, OriginPolicy, Route, Timeouts};
+pub use route::{Compression, Heartbeat, NetworkPolicy, OriginPolicy, Route, Timeouts};
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
-pub use upstream::{Balance, HostHeader, Resolve, Upstream};
+pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

@@ -7,11 +7,13 @@ use super::kind::{
     Refers, at, boolean, choice, duration, filled, list, name, one_or_list, or_off, refers_to,
     table,
 };
+use super::network::network;
 use super::origin::origin;
 use super::path::{path, prefix};
 use super::reader::At;
 use super::section::section;
 use super::{AuthMethod, HostPattern, Limits, OriginPattern, PathPattern, Upstream};
+use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub struct Route {
     pub subprotocols: Vec<String>,
     /// `origins` and `require_origin`.
     pub origin: OriginPolicy,
+    /// `allow_ips` and `deny_ips`.
+    pub network: NetworkPolicy,
     /// Any one of them admits; empty: open.
     pub auth: Vec<Arc<AuthMethod>>,
     /// Who serves.
@@ -80,6 +84,11 @@ section! {
         /// Whether handshakes without an `Origin` are refused too. Programs other than browsers
         /// usually send none.
         pub(super) require_origin: bool = boolean(), or(false);
+        /// From where clients may come. Left out: from everywhere. A client on a unix socket has no
+        /// address, and passes only without this list.
+        pub(super) allow_ips: Option<Vec<IpNet>> = filled(network()), optional;
+        /// From where clients may not come, whatever `allow_ips` says.
+        pub(super) deny_ips: Vec<IpNet> = list(network()), or([]);
         /// Names of methods in `[auth]`; any one of them admits. Empty: open.
         pub(super) auth: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
         /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there. It may
@@ -131,6 +140,15 @@ pub struct OriginPolicy {
     pub origins: Option<Vec<OriginPattern>>,
     /// Refuse handshakes without an Origin too.
     pub require: bool,
+}
+
+/// `allow_ips` and `deny_ips`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// `None`: everywhere.
+    pub allow: Option<Vec<IpNet>>,
+    /// Wins.
+    pub deny: Vec<IpNet>,
 }
 
 /// `compression`

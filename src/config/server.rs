@@ -1,6 +1,9 @@
 //! `[server]`: what holds for the whole process.
 
-use super::kind::{Kind, Shape, count, duration};
+use super::TrustedProxy;
+use super::header::header_name;
+use super::kind::{Kind, Shape, count, duration, list};
+use super::network::trusted_proxy;
 use super::reader::Node;
 use super::section::section;
 use serde_json::json;
@@ -21,6 +24,15 @@ section! {
         /// connection over TLS to the answer. Beyond it clients are answered 503 with `Retry-After`.
         /// Sessions, and connections that wait for a next request, don't count.
         pub max_handshakes: usize = count(1..=1_000_000), or(1000);
+        /// The proxies and load balancers in front of the gateway: whose PROXY protocol header and
+        /// whose forwarded headers are believed. `"unix"` is whoever comes by a unix socket. What
+        /// anybody else says of a client's address, scheme or host is removed.
+        pub trusted_proxies: Vec<TrustedProxy> = list(trusted_proxy()), or([]);
+        /// The one header in which trusted proxies tell the client's address. It is read from right
+        /// to left up to the first address that is no trusted proxy: that is the client. With
+        /// `"forwarded"` (RFC 7239) scheme and host are taken from there too, else from
+        /// `X-Forwarded-Proto` and `X-Forwarded-Host`. All other such headers are removed.
+        pub client_ip_header: String = header_name(), or("x-forwarded-for");
         /// How long sessions may take to end after SIGTERM or Ctrl-C. They are told at once, with
         /// close code 1001; what is left after this time is ended.
         pub drain_timeout: Duration = duration("0s"), or("30s");

@@ -40,6 +40,7 @@ fn defaults_are_those_of_the_documentation() {
         retries: 2,
         resolve: Resolve::All,
         resolve_interval: seconds(30),
+        proxy_protocol: ProxyProtocol::Off,
         tls: UpstreamTls::default(),
     });
     let route = Route {
@@ -51,6 +52,10 @@ fn defaults_are_those_of_the_documentation() {
         origin: OriginPolicy {
             origins: None,
             require: false,
+        },
+        network: NetworkPolicy {
+            allow: None,
+            deny: Vec::new(),
         },
         auth: Vec::new(),
         upstream: Arc::clone(&upstream),
@@ -92,6 +97,8 @@ fn defaults_are_those_of_the_documentation() {
             workers: Workers::Auto,
             max_connections: 100_000,
             max_handshakes: 1000,
+            trusted_proxies: Vec::new(),
+            client_ip_header: "x-forwarded-for".to_owned(),
             drain_timeout: seconds(30),
         },
         log: Log {
@@ -102,6 +109,7 @@ fn defaults_are_those_of_the_documentation() {
         listeners: vec![Listener {
             name: "127.0.0.1:8080".to_owned(),
             address: BindAddress::Tcp(([127, 0, 0, 1], 8080).into()),
+            proxy_protocol: false,
             head_timeout: seconds(10),
             max_header_size: 16 << 10,
             public_scheme: Scheme::Http,

@@ -44,6 +44,13 @@ section! {
         /// How often host names are looked up again. An address that is gone takes no new
         /// sessions and keeps those it has.
         pub resolve_interval: Duration = duration("100ms"), or("30s");
+        /// Whether each connection to an endpoint begins with a PROXY protocol header that tells
+        /// the client's address. Endpoints must expect it. `builtin:echo` has no use for it.
+        pub proxy_protocol: ProxyProtocol = choice(&[
+            ("off", ProxyProtocol::Off),
+            ("v1", ProxyProtocol::V1),
+            ("v2", ProxyProtocol::V2),
+        ]), or("off");
         /// How `wss://` endpoints and the gateway prove to each other who they are.
         pub tls: UpstreamTls = table(), or({});
     }
@@ -65,6 +72,17 @@ pub enum Balance {
     LeastConnections,
     /// The better of two drawn at random.
     RandomTwo,
+}
+
+/// `proxy_protocol` of an upstream
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// No header.
+    Off,
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// `host_header`

@@ -1,14 +1,15 @@
-//! One client connection: TLS, then HTTP/1.1 under a guard, until it closes or becomes a session.
+//! One client connection: once it has arrived, HTTP/1.1 under a guard, until it closes or becomes a session.
 
+use super::arrival::{self, Arrived};
 use super::failure::Failure;
 use super::guard::Guarded;
+use super::site::Entrance;
 use super::slots::{self, Slot};
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
-use crate::net::{Accepted, Peer, Stream};
-use crate::telemetry::TlsFailed;
-use crate::tls::{HandshakeFailure, Reason};
+use crate::http::Scheme;
+use crate::net::{Accepted, Stream};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -19,18 +20,18 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// How long a client may take to accept the last words before its connection is dropped.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A socket that was just accepted, with what it holds for as long as it lives.
 pub(super) struct Arrival {
@@ -48,7 +49,14 @@ pub(super) struct Exchange {
     /// A connection keeps the site it came to.
     pub(super) site: Arc<Site>,
     pub(super) listener: usize,
+    /// The address at the other end, or that which the PROXY protocol told; `None` on a unix socket.
     pub(super) client: Option<IpAddr>,
+    /// Its port.
+    pub(super) port: u16,
+    /// What the client connected to, where an upstream is told.
+    pub(super) destination: Option<SocketAddr>,
+    /// The scheme that clients use here.
+    pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
     /// Whether a request has come and its answer is not yet decided.
@@ -102,26 +110,29 @@ pub(super) async fn serve(arrival: Arrival) {
     } = arrival;
     let site = gate.site();
     let deadline = Instant::now() + site.listener(listener).head_timeout;
-    let client = match accepted.peer {
-        Peer::Tcp(address) => Some(address.ip()),
-        Peer::Unix => None,
-    };
-    let secured = tokio::select! {
-        secured = timeout_at(deadline, secure(&gate, &site, listener, accepted)) => secured,
+    let entrance = site.listener(listener);
+    let arrived = tokio::select! {
+        arrived = arrive(&gate, entrance, &site, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
-    let (stream, slot) = match secured {
-        Ok(Ok(Some(secured))) => secured,
-        Ok(Ok(None)) => return debug!(?client, "too many handshakes"),
-        Ok(Err(failure)) => return insecure(&site, listener, client, failure),
-        Err(_) => return too_slow(&site, listener, client),
+    let Some((arrived, slot)) = arrived else {
+        return;
     };
+    let Arrived {
+        stream,
+        client,
+        destination,
+        scheme,
+    } = arrived;
     let exchange = Arc::new(Exchange {
         gate,
-        site,
         listener,
-        client,
+        client: client.map(|address| address.ip()),
+        port: client.map_or(0, |address| address.port()),
+        destination,
+        scheme,
         server_name: server_name(&stream),
+        site,
         is_answering: AtomicBool::new(false),
         slot: slots::Held::new(slot),
         tunnel: Mutex::default(),
@@ -135,45 +146,20 @@ pub(super) async fn serve(arrival: Arrival) {
     gate.workers.spawn(worker, session);
 }
 
-/// From socket to stream: registered with this worker's runtime, and TLS where the listener asks.
-/// `None` if there are too many handshakes even for being told so.
-async fn secure(
+/// With a slot for its first handshake, or none where that can be told by HTTP at once.
+async fn arrive(
     gate: &Gate,
+    entrance: &Entrance,
     site: &Site,
-    listener: usize,
     accepted: Accepted,
-) -> Result<Option<(Stream, Option<Slot>)>, HandshakeFailure> {
-    let socket = accepted.socket.attach()?;
-    let Some(tls) = &site.listener(listener).tls else {
-        return Ok(Some((Stream::Plain(socket), gate.slots.take())));
+    deadline: Instant,
+) -> Option<(Arrived, Option<Slot>)> {
+    let Ok(slot) = gate.slots.enter(entrance.tls.is_some()).await else {
+        debug!(peer = ?accepted.peer, "closed: too many handshakes are in flight");
+        return None;
     };
-    let Some(slot) = gate.slots.take_for_tls().await else {
-        return Ok(None);
-    };
-    let stream = Stream::TlsServer(Box::new(tls.accept(socket).await?));
-    Ok(Some((stream, Some(slot))))
-}
-
-/// Who hangs up in silence is a scan or the check of a balancer more often than a client.
-fn insecure(site: &Site, listener: usize, client: Option<IpAddr>, failure: HandshakeFailure) {
-    if failure.reason == Reason::Lost {
-        return debug!(?client, cause = %failure, "TLS");
-    }
-    site.listener(listener).tls_log.failed(TlsFailed {
-        reason: failure.reason.label(),
-        client,
-        detail: failure.to_string(),
-        server_name: failure.server_name,
-    });
-}
-
-fn too_slow(site: &Site, listener: usize, client: Option<IpAddr>) {
-    site.listener(listener).tls_log.failed(TlsFailed {
-        reason: "timeout",
-        client,
-        detail: "the handshake was not done in time".to_owned(),
-        server_name: None,
-    });
+    let arrived = arrival::arrive(site, entrance, accepted, deadline).await?;
+    Some((arrived, slot))
 }
 
 fn server_name(stream: &Stream) -> Option<String> {
@@ -232,17 +218,17 @@ async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
             let reply = request::refuse_head(exchange, verdict);
             stream.write_all(&reply).await?;
         }
-        stream.shutdown().await?;
-        drain(&mut stream).await
+        part(&mut stream).await
     };
     // A client that does not listen has nothing to be told.
     let _ = timeout(LAST_WORDS, goodbye).await;
 }
 
-/// Reads until the client has closed: closing a socket with unread input would send a reset, and a
-/// reset can overtake the reply.
-async fn drain(stream: &mut Stream) -> io::Result<()> {
+/// Ends our side and reads until the client has closed: closing a socket with unread input would
+/// send a reset, and a reset can overtake what was said last.
+pub(super) async fn part(stream: &mut Stream) -> io::Result<()> {
     use tokio::io::AsyncReadExt;
+    stream.shutdown().await?;
     let mut sink = [0; 4096];
     while stream.read(&mut sink).await? > 0 {}
     Ok(())

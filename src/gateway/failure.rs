@@ -1,6 +1,6 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::{OverLimit, Refusal};
+use crate::admission::{NetworkRefusal, OverLimit, Refusal};
 use crate::config::LimitKey;
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
@@ -39,6 +39,9 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
+    /// The client's address may not enter.
+    #[error(transparent)]
+    Network(#[from] NetworkRefusal),
     /// Admission said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -119,6 +122,7 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
+            Self::Network(_) => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -147,6 +151,7 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
+            Self::Network(_) => "address_refused",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
             Self::TooManyHandshakes => "too_many_handshakes",

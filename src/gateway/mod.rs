@@ -1,13 +1,17 @@
 //! The composition: from an accepted socket to a session, in order.
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
-//! `listener` accepts, `connection` speaks TLS and HTTP, `request` tells the story of one request,
+//! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
+//! `client` knows who asks, `request` tells the story of one request,
 //! `tunnel` reaches the upstream and carries the session, `failure` says what a client is told.
 
+mod arrival;
+mod client;
 mod connection;
 mod failure;
 mod guard;
 mod listener;
+mod rates;
 mod request;
 mod service;
 mod site;

@@ -1,5 +1,6 @@
 //! The story of one request: what it asks, where it goes, whether it may, who serves it.
 
+use super::client::Client;
 use super::connection::Exchange;
 use super::failure::Failure;
 use super::service::Service;
@@ -25,6 +26,7 @@ pub(super) struct Story<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) id: String,
     pub(super) started: Instant,
+    pub(super) client: Client,
     target: Option<Target>,
     service: Option<Arc<Service>>,
 }
@@ -54,6 +56,7 @@ impl<'a> Story<'a> {
             exchange,
             id: request_id(),
             started,
+            client: Client::of_connection(exchange),
             target: None,
             service: None,
         }
@@ -63,6 +66,7 @@ impl<'a> Story<'a> {
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
+        self.client = Client::of_request(self.exchange, &parts.headers);
         let ask = Ask::of(parts)?;
         let target = self.target.insert(Target::of(parts)?).clone();
         if !self.exchange.covers(&target.host) {
@@ -93,13 +97,14 @@ impl<'a> Story<'a> {
             .find(&target.host, &target.path, &handshake.subprotocols)?
             .clone();
         self.service = Some(service.clone());
+        service.network.check(self.client.address)?;
         let permit = service
             .admission
             .admit(&admission::Ask {
                 headers: &parts.headers,
                 query: target.query.as_deref(),
-                own_origin: exchange.site.own_origin(entrance, target),
-                client: exchange.client,
+                own_origin: exchange.site.own_origin(entrance, target, &self.client),
+                client: self.client.address,
             })
             .await?;
         tunnel::open(self, &service, permit, parts, target, handshake).await
@@ -114,6 +119,7 @@ impl<'a> Story<'a> {
             .find_plain(&target.host, &target.path)?
             .clone();
         self.service = Some(service.clone());
+        service.network.check(self.client.address)?;
         let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
         if !is_read || !service.pool.is_builtin() {
             return Err(Failure::PlainRequest);
@@ -124,7 +130,7 @@ impl<'a> Story<'a> {
                 headers: &parts.headers,
                 query: target.query.as_deref(),
                 own_origin: None,
-                client: exchange.client,
+                client: self.client.address,
             })
             .await?;
         let mut page = builtin::page();
@@ -142,7 +148,7 @@ impl<'a> Story<'a> {
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
             listener: exchange.site.listener_name(exchange.listener),
-            client: exchange.client,
+            client: self.client.address,
             host: self.target.as_ref().map(|target| target.host.as_str()),
             path: self.target.as_ref().map(|target| target.path.as_str()),
             route: self.service.as_ref().map(|service| &*service.name),

@@ -1,7 +1,8 @@
 //! What a route does with the handshakes that match it: its settings, ready for use.
 
+use super::rates::Rates;
 use super::site::{AssembleError, Pools};
-use crate::admission::{Admission, OriginRule, auth};
+use crate::admission::{Admission, NetworkRule, OriginRule, auth};
 use crate::config::{self, Compression, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) upstream: Arc<str>,
+    pub(super) network: NetworkRule,
     pub(super) admission: Admission,
     pub(super) pool: Arc<Pool>,
     pub(super) rewrite: Rewrite,
@@ -23,6 +25,7 @@ pub(super) struct Service {
     pub(super) identity_header: Option<HeaderName>,
     pub(super) request_headers: Edits,
     pub(super) response_headers: Edits,
+    pub(super) rates: Rates,
     /// The rules of its sessions, and what passes in them.
     pub(super) courses: Courses,
 }
@@ -53,9 +56,12 @@ impl Service {
             .as_deref()
             .map(|name| header(route, name))
             .transpose()?;
+        let rates = Rates::new(&route.limits);
+        let rules = Arc::new(rules(route, &rates));
         Ok(Self {
             name: route.name.as_str().into(),
             upstream: route.upstream.name.as_str().into(),
+            network: NetworkRule::new(&route.network),
             admission: Admission::new(OriginRule::new(&route.origin), named)
                 .with_limits(&route.limits),
             pool: pool.clone(),
@@ -68,7 +74,8 @@ impl Service {
             identity_header,
             request_headers: edits(route, &route.request_headers)?,
             response_headers: edits(route, &route.response_headers)?,
-            courses: Courses::new(Arc::new(rules(route))),
+            rates,
+            courses: Courses::new(rules),
         })
     }
 
@@ -91,7 +98,7 @@ impl Edits {
     }
 }
 
-fn rules(route: &Route) -> Rules {
+fn rules(route: &Route, rates: &Rates) -> Rules {
     Rules {
         max_message_size: route.limits.max_message_size,
         validate_utf8: route.limits.validate_utf8,
@@ -101,7 +108,7 @@ fn rules(route: &Route) -> Rules {
         max_duration: route.timeouts.max_duration,
         write: route.timeouts.write,
         close: route.timeouts.close,
-        limits: Vec::new(),
+        limits: rates.limits(),
     }
 }
 

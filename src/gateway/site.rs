@@ -1,5 +1,6 @@
 //! What the configuration became: an immutable snapshot that serves.
 
+use super::client::{Client, Trust};
 use super::service::Service;
 use crate::admission::auth;
 use crate::config::{self, Listener, Route, Settings};
@@ -24,6 +25,10 @@ pub struct Site {
     services: Vec<Arc<Service>>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
+    /// Whose word on a client is believed.
+    pub(super) trust: Trust,
+    /// Whether an upstream is told, by the PROXY protocol, who the client is.
+    pub(super) tells_source: bool,
     /// Hosts that a route names: their own origin is to be trusted.
     named_hosts: HashSet<config::HostPattern>,
 }
@@ -33,6 +38,8 @@ pub struct Site {
 pub(super) struct Entrance {
     pub(super) name: Arc<str>,
     pub(super) tls: Option<ServerTls>,
+    /// Whether a PROXY protocol header comes first.
+    pub(super) proxy_protocol: bool,
     pub(super) tls_log: TlsLog,
     /// Where every request is sent on to; `None`: they are served.
     pub(super) redirect_https: Option<u16>,
@@ -71,6 +78,12 @@ pub enum AssembleError {
         /// What they have in common.
         clash: Clash,
     },
+    /// A name that no header can have.
+    #[error("server.client_ip_header: `{name}` is no header")]
+    ClientIpHeader {
+        /// As configured.
+        name: String,
+    },
     /// A header name or value that HTTP does not allow.
     #[error("route `{route}`: `{name}` is no header that can be set")]
     Header {
@@ -101,6 +114,13 @@ impl Site {
             methods: methods.all(),
             services,
             reserved: reserved(settings),
+            trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
+                name: settings.server.client_ip_header.clone(),
+            })?,
+            tells_source: settings
+                .upstreams
+                .iter()
+                .any(|upstream| upstream.proxy_protocol != config::ProxyProtocol::Off),
             named_hosts: settings
                 .routes
                 .iter()
@@ -146,9 +166,12 @@ impl Site {
             let site = self.clone();
             work.push(Box::pin(async move {
                 let entrance = &site.listeners[index];
-                if let Some(tls) = &entrance.tls {
-                    tokio::join!(tls.follow(), entrance.tls_log.report());
-                }
+                let follow = async {
+                    if let Some(tls) = &entrance.tls {
+                        tls.follow().await;
+                    }
+                };
+                tokio::join!(follow, entrance.tls_log.report());
             }));
         }
         work
@@ -157,9 +180,15 @@ impl Site {
     /// The origin of a page that this very host serves; `None` where the host is not one that the
     /// gateway is known by, so that a foreign name pointed at its address (DNS rebinding) is no
     /// origin of ours.
-    pub(super) fn own_origin(&self, listener: &Entrance, target: &Target) -> Option<Origin> {
-        self.answers_for(listener, &target.host)
-            .then(|| target.origin(listener.scheme))
+    pub(super) fn own_origin(
+        &self,
+        listener: &Entrance,
+        target: &Target,
+        client: &Client,
+    ) -> Option<Origin> {
+        let authority = client.authority(target);
+        self.answers_for(listener, &authority.host)
+            .then(|| authority.origin(client.scheme))
     }
 
     fn answers_for(&self, listener: &Entrance, host: &str) -> bool {
@@ -212,6 +241,7 @@ fn entrance(
     Ok(Entrance {
         name: listener.name.as_str().into(),
         tls,
+        proxy_protocol: listener.proxy_protocol,
         tls_log: TlsLog::new(&listener.name),
         redirect_https: listener.redirect_https,
         head_timeout: listener.head_timeout,

@@ -29,6 +29,10 @@ pub(super) struct Slot {
     is_reserve: bool,
 }
 
+/// There are too many even to be told so.
+#[derive(Debug)]
+pub(super) struct Crowded;
+
 /// What a connection has of it: none while it carries no handshake.
 #[derive(Debug)]
 pub(super) struct Held(Mutex<Option<Slot>>);
@@ -43,14 +47,23 @@ impl Slots {
     }
 
     /// A slot, if one is free.
-    pub(super) fn take(&self) -> Option<Slot> {
+    fn take(&self) -> Option<Slot> {
         let permit = self.free.clone().try_acquire_owned().ok()?;
         Some(Slot::new(permit, false))
     }
 
+    /// The slot of a new connection; over plain HTTP it may do without, as it will be told so.
+    /// Cancel-safe.
+    pub(super) async fn enter(&self, is_tls: bool) -> Result<Option<Slot>, Crowded> {
+        match is_tls {
+            false => Ok(self.take()),
+            true => self.take_for_tls().await.map(Some).ok_or(Crowded),
+        }
+    }
+
     /// A slot for TLS: waits a moment for one, and takes from the reserve then; `None` if there is
     /// no more than silence. Cancel-safe.
-    pub(super) async fn take_for_tls(&self) -> Option<Slot> {
+    async fn take_for_tls(&self) -> Option<Slot> {
         if let Ok(Ok(permit)) = timeout(PATIENCE, self.free.clone().acquire_owned()).await {
             return Some(Slot::new(permit, false));
         }

@@ -34,6 +34,8 @@ pub(super) struct Tunnel {
     service: Arc<Service>,
     session: Session,
     seats: Seats,
+    /// With whom it shares what it may send.
+    account: u64,
     handshake_took: Duration,
 }
 
@@ -57,7 +59,7 @@ pub(super) async fn open(
             .listener(story.exchange.listener)
             .name
             .clone(),
-        client: story.exchange.client,
+        client: story.client.address,
         host: target.host.clone(),
         path: target.path.clone(),
         route: service.name.clone(),
@@ -68,12 +70,16 @@ pub(super) async fn open(
         opened: Instant::now(),
         control: Arc::new(Control::new()),
     };
+    let account = service
+        .rates
+        .account(permit.identity.as_ref(), story.exchange.client);
     let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
         seats: permit.seats,
+        account,
         handshake_took,
     });
     Ok(answer)
@@ -89,12 +95,7 @@ fn upstream_ask(
     target: &Target,
     handshake: &Handshake,
 ) -> upstream::Ask {
-    let Exchange {
-        site,
-        client,
-        listener,
-        ..
-    } = story.exchange;
+    let Exchange { site, .. } = story.exchange;
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
@@ -105,9 +106,9 @@ fn upstream_ask(
 
     let rewritten = service.rewrite.apply(&target.path);
     Forwarded {
-        client: *client,
-        scheme: site.listener(*listener).scheme,
-        host: host.clone(),
+        chain: story.client.chain.clone(),
+        scheme: story.client.scheme,
+        host: story.client.authority(target).to_string(),
         prefix: rewritten.prefix,
         request_id: story.id.clone(),
     }
@@ -121,6 +122,7 @@ fn upstream_ask(
             None => rewritten.path,
         },
         host,
+        source: story.client.source(story.exchange),
         headers,
         subprotocols: service.offer(&handshake.subprotocols),
         deflate: match service.compression {
@@ -183,6 +185,7 @@ pub(super) fn carry(
         service,
         session,
         mut seats,
+        account,
         handshake_took,
     } = tunnel;
     limit_silence(service.courses.rules(), &[&client, &opened.stream]);
@@ -207,7 +210,15 @@ pub(super) fn carry(
         deflate: opened.deflate.is_some(),
     };
     let lease = opened.lease;
-    let carried = relay(client, opened.stream, early, course, negotiated, 0, control);
+    let carried = relay(
+        client,
+        opened.stream,
+        early,
+        course,
+        negotiated,
+        account,
+        control,
+    );
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);

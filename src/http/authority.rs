@@ -3,6 +3,7 @@
 //! Stricter than the grammar: names are letters, digits, `-`, `_` and `.`, so that no two spellings
 //! of a host remain once case and the trailing dot are gone. No user information.
 
+use super::{Origin, Scheme};
 use std::fmt;
 use std::net::Ipv6Addr;
 use thiserror::Error;
@@ -37,6 +38,15 @@ impl Authority {
         };
         let port = digits.map(port).transpose()?;
         Ok(Self { host, port })
+    }
+
+    /// The Origin of a page that this host itself serves by `scheme`.
+    pub fn origin(&self, scheme: Scheme) -> Origin {
+        Origin::Tuple {
+            scheme,
+            host: self.host.clone(),
+            port: self.port.unwrap_or_else(|| scheme.default_port()),
+        }
     }
 }
 

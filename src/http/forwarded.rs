@@ -13,8 +13,9 @@ use std::sync::LazyLock;
 /// The client's side of a request, as the gateway knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
-    /// Address of the client; `None` on a unix socket.
-    pub client: Option<IpAddr>,
+    /// The client first, then the proxies up to the gateway's own peer; empty for a client on a unix
+    /// socket.
+    pub chain: Vec<IpAddr>,
     /// How the client reached the gateway.
     pub scheme: Scheme,
     /// `Host` as the client wrote it, with its port.
@@ -29,11 +30,15 @@ impl Forwarded {
     /// Puts the gateway's word in the place of the client's.
     pub fn apply(&self, headers: &mut HeaderMap) {
         remove_claims(headers);
-        if let Some(client) = self.client {
-            // An IPv6 client that came over an IPv4 socket is an IPv4 client.
-            let client = client.to_canonical().to_string();
-            set(headers, X_FORWARDED_FOR, &client);
-            set(headers, X_REAL_IP, &client);
+        // An IPv6 client that came over an IPv4 socket is an IPv4 client.
+        let chain: Vec<String> = self
+            .chain
+            .iter()
+            .map(|hop| hop.to_canonical().to_string())
+            .collect();
+        if let Some(client) = chain.first() {
+            set(headers, X_REAL_IP, client);
+            set(headers, X_FORWARDED_FOR, &chain.join(", "));
         }
         set(headers, X_FORWARDED_PROTO, self.scheme.as_str());
         set(headers, X_FORWARDED_HOST, &self.host);
@@ -99,7 +104,7 @@ mod tests {
 
     fn forwarded(client: &str) -> Forwarded {
         Forwarded {
-            client: Some(client.parse().unwrap()),
+            chain: vec![client.parse().unwrap()],
             scheme: Scheme::Https,
             host: "a.example:8443".to_owned(),
             prefix: Some("/chat".to_owned()),
@@ -122,6 +127,21 @@ mod tests {
             assert_eq!(headers.get(name).unwrap(), value);
         }
         assert_eq!(headers.len(), 6);
+    }
+
+    #[test]
+    fn proxies_on_the_way_follow_the_client() {
+        let mut headers = HeaderMap::new();
+        let forwarded = Forwarded {
+            chain: ["192.0.2.1", "10.0.0.2", "10.0.0.3"]
+                .map(|hop| hop.parse().unwrap())
+                .into(),
+            ..forwarded("192.0.2.1")
+        };
+        forwarded.apply(&mut headers);
+        let told = headers.get("x-forwarded-for").unwrap();
+        assert_eq!(told, "192.0.2.1, 10.0.0.2, 10.0.0.3");
+        assert_eq!(headers.get("x-real-ip").unwrap(), "192.0.2.1");
     }
 
     #[test]

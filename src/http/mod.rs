@@ -7,6 +7,7 @@
 mod answer;
 mod authority;
 mod chunked;
+mod client;
 mod deflate;
 mod extension;
 mod forwarded;
@@ -27,6 +28,7 @@ mod token;
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
 pub use chunked::{ChunkError, ChunkStep, Chunks};
+pub use client::Told;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;
 pub use framing::{Body, Head};

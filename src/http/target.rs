@@ -1,7 +1,7 @@
 //! Where a request goes: host, port, path and query out of its head (RFC 9112 §3).
 
 use super::path::check_path;
-use super::{Authority, AuthorityError, Origin, PathError, Scheme};
+use super::{Authority, AuthorityError, PathError};
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
@@ -82,12 +82,11 @@ impl Target {
         HeaderValue::try_from(location).map_err(|_| TargetError::Path(PathError::Control))
     }
 
-    /// The Origin of a page that this host itself serves by `scheme`.
-    pub fn origin(&self, scheme: Scheme) -> Origin {
-        Origin::Tuple {
-            scheme,
+    /// Host and port as a pair.
+    pub fn named(&self) -> Authority {
+        Authority {
             host: self.host.clone(),
-            port: self.port.unwrap_or_else(|| scheme.default_port()),
+            port: self.port,
         }
     }
 }
@@ -132,6 +131,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Origin, Scheme};
     use http::Request;
 
     fn parts(target: &str, hosts: &[&str]) -> Parts {
@@ -254,12 +254,12 @@ mod tests {
     fn own_origin_has_the_port_of_the_scheme() {
         let target = Target::of(&parts("/", &["a.example"])).unwrap();
         assert_eq!(
-            Ok(target.origin(Scheme::Https)),
+            Ok(target.named().origin(Scheme::Https)),
             Origin::parse("https://a.example")
         );
         let target = Target::of(&parts("/", &["a.example:8443"])).unwrap();
         assert_eq!(
-            Ok(target.origin(Scheme::Https)),
+            Ok(target.named().origin(Scheme::Https)),
             Origin::parse("https://a.example:8443")
         );
         assert_eq!(target.authority(), "a.example:8443");

@@ -1,11 +1,13 @@
 //! One type for every byte stream that a leg can be, so that the relay is compiled once and
 //! dispatches by a match.
 
+use rustix::net::RecvFlags;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
 
@@ -64,6 +66,31 @@ impl Stream {
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
         Ok(())
+    }
+}
+
+impl Socket {
+    /// Looks at what has come, and leaves it there; waits while there is nothing. No bytes are the end of
+    /// the stream. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buf).await,
+            Self::Unix(stream) => {
+                let peek = || Ok(rustix::net::recv(stream, &mut *buf, RecvFlags::PEEK)?.0);
+                stream.async_io(Interest::READABLE, peek).await
+            }
+        }
+    }
+
+    /// This end's address; `None` for a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
     }
 }
 

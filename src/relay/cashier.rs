@@ -150,7 +150,8 @@ impl Cashier<'_> {
         let mut result = Ok(());
         for mut purse in self.purses() {
             if meant(purse.limit) {
-                result = result.and(purse.fill(wanted, account, now));
+                let filled = purse.fill(wanted, account, now);
+                result = result.and(filled);
             }
         }
         result

@@ -115,8 +115,8 @@ impl<S: Wire> Lane<'_, S> {
         bytes: &'b [u8],
         scratch: &mut [u8],
     ) -> Result<&'b [u8], Event> {
-        let is_free = self.is_free();
-        let Some(paced) = self.paced.as_mut().filter(|_| !is_free) else {
+        let is_limited = self.paced.is_some() && !self.is_free();
+        let Some(paced) = self.paced.as_mut().filter(|_| is_limited) else {
             return self.pass(cx, bytes, scratch);
         };
         let pulse = &mut self.from.pulse;

@@ -91,13 +91,15 @@ impl Quota {
     /// `tokens` in each `period`, and `burst` at once after a pause.
     ///
     /// A throttled session sleeps between its turns, so `burst` is at least what comes in
-    /// ten milliseconds; with less, the rate would not be reached.
+    /// ten milliseconds; with less, the rate would not be reached. Nor is it more than what comes in
+    /// ten years, which clocks can count.
     pub fn new(tokens: u64, period: Duration, burst: u64) -> Self {
         let per_second = tokens.max(1) as f64 / period.as_secs_f64().max(1e-3);
         let in_a_turn = (per_second * TURN.as_secs_f64()).ceil() as u64;
+        let in_years = (per_second * 3e8) as u64;
         Self {
             per_second,
-            burst: burst.max(in_a_turn).max(1),
+            burst: burst.min(in_years).max(in_a_turn).max(1),
         }
     }
 
@@ -150,6 +152,7 @@ mod tests {
         assert_eq!(Quota::new(50, second, 0).burst(), 1);
         assert_eq!(Quota::new(1_000_000, second, 1).burst(), 10_000);
         let slow = Quota::new(1, 60 * second, 1);
+        assert!(Quota::new(1, second, u64::MAX).burst() < 1 << 32);
         assert_eq!(slow.time_for(1.0).as_secs(), 60);
         assert!(slow.nap() <= TURN && !slow.nap().is_zero());
         assert_eq!(Quota::new(1, 60 * second, 1 << 40).time_for(1e9), LONGEST);

@@ -1,4 +1,5 @@
-//! TLS handshakes that fail: one line at once, then one every few seconds with a count.
+//! Connections that fail before HTTP, in the PROXY protocol or in TLS: one line at once, then one every
+//! few seconds with a count.
 //!
 //! Anybody who reaches a port can make handshakes fail as fast as he can connect; the log must tell
 //! the operator and must not be filled by it. What peers chose is recorded as strings, which are
@@ -11,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
 /// One line for each reason in so long a time.
-const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The failures of one listener.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct TlsLog {
 /// A handshake that failed.
 #[derive(Debug, Clone)]
 pub struct TlsFailed {
+    /// What failed, in words.
+    pub what: &'static str,
     /// One word for why.
     pub reason: &'static str,
     /// The client's address; `None` on a unix socket.
@@ -103,7 +106,8 @@ impl TlsLog {
             client = failure.client.map(tracing::field::display),
             server_name = failure.server_name,
             detail = failure.detail,
-            "TLS handshake failed"
+            "{}",
+            failure.what
         );
     }
 }
@@ -114,6 +118,7 @@ mod tests {
 
     fn failure(reason: &'static str, detail: &str) -> TlsFailed {
         TlsFailed {
+            what: "TLS handshake failed",
             reason,
             client: None,
             server_name: None,

@@ -1,5 +1,6 @@
 //! Why a client's TLS handshake came to nothing, in a word for logs and counters.
 
+use crate::net::Socket;
 use std::io;
 use thiserror::Error;
 use tokio_rustls::rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
@@ -15,6 +16,9 @@ pub struct HandshakeFailure {
     /// What the connection says.
     #[source]
     pub source: io::Error,
+    /// What is left of the connection. An alert may be on its way: closing it with unread input would
+    /// send a reset, and a reset can overtake the alert.
+    pub socket: Option<Socket>,
 }
 
 /// Why a TLS handshake comes to nothing.
@@ -123,6 +127,7 @@ impl HandshakeFailure {
             reason: known.map_or(Reason::Lost, Reason::of),
             server_name,
             source,
+            socket: None,
         }
     }
 
@@ -136,6 +141,15 @@ impl HandshakeFailure {
             reason: Reason::UnknownName,
             server_name,
             source: io::Error::other(text),
+            socket: None,
+        }
+    }
+
+    /// With what is left of the connection.
+    pub(super) fn on(self, socket: impl Into<Option<Socket>>) -> Self {
+        Self {
+            socket: socket.into(),
+            ..self
         }
     }
 }
@@ -143,14 +157,5 @@ impl HandshakeFailure {
 impl From<io::Error> for HandshakeFailure {
     fn from(source: io::Error) -> Self {
         Self::new(source, None)
-    }
-}
-
-impl From<(Error, Option<String>)> for HandshakeFailure {
-    fn from((error, server_name): (Error, Option<String>)) -> Self {
-        Self::new(
-            io::Error::new(io::ErrorKind::InvalidData, error),
-            server_name,
-        )
     }
 }

@@ -9,6 +9,7 @@ use super::handshake_failure::HandshakeFailure;
 use super::{ALPN, provider};
 use crate::config::{ListenerTls, TlsVersion};
 use crate::net::Socket;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -17,7 +18,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
 use tokio_rustls::rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use tokio_rustls::server::TlsStream;
 
 /// The TLS of one listener.
@@ -50,25 +51,32 @@ impl ServerTls {
 
     /// Shakes hands. There is no deadline in here; dropping the future closes the socket.
     pub async fn accept(&self, socket: Socket) -> Result<TlsStream<Socket>, HandshakeFailure> {
-        let mut start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+        let mut start = match (&mut hello).await {
+            Ok(start) => start,
+            Err(error) => return Err(HandshakeFailure::from(error).on(hello.take_io())),
+        };
         let name = start.client_hello().server_name().map(ToOwned::to_owned);
         let identity = self.identity.kept();
         if self.is_strict && !identity.certificates.know(name.as_deref()) {
             // Who has hung up needs no alert.
             let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
-            let _ = start.io.shutdown().await;
-            return Err(HandshakeFailure::unknown_name(name));
+            return Err(HandshakeFailure::unknown_name(name).on(start.io));
         }
-        let stream = match start.into_stream(Arc::clone(&identity.config)).await {
+        let handshake = start.into_stream(Arc::clone(&identity.config));
+        let stream = match handshake.into_fallible().await {
             Ok(stream) => stream,
-            Err(error) => return Err(HandshakeFailure::new(error, name)),
+            Err((error, socket)) => return Err(HandshakeFailure::new(error, name).on(socket)),
         };
         // By what holds now: the files may have changed while the client took its time.
-        if let Some(clients) = &self.identity.now().clients {
-            let checked = clients.check_resumed(stream.get_ref().1);
-            checked.map_err(|error| HandshakeFailure::from((error, name)))?;
+        let now = self.identity.kept();
+        match now.check_resumed(stream.get_ref().1) {
+            Ok(()) => Ok(stream),
+            Err(error) => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                Err(HandshakeFailure::new(error, name).on(stream.into_inner().0))
+            }
         }
-        Ok(stream)
     }
 
     /// DNS names of all certificates, wildcards with their `*.`, each once.
@@ -144,6 +152,13 @@ impl Material for Identity {
 }
 
 impl Identity {
+    fn check_resumed(&self, connection: &ServerConnection) -> Result<(), Error> {
+        match &self.clients {
+            Some(clients) => clients.check_resumed(connection),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a client that was let in then would be let in by `clients` too.
     fn decides_as(&self, clients: Option<&ClientAuth>) -> bool {
         match (&self.clients, clients) {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream as ClientStream;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{CipherSuite, SignatureScheme};
+use tokio_rustls::rustls::{CipherSuite, HandshakeKind, SignatureScheme};
 use tokio_rustls::server::TlsStream as ServerStream;
 
 /// A folder of certificates, each its own root.
@@ -178,6 +178,8 @@ fn what_is_shown_covers_its_own_names_alone() {
         (Some("one.test"), "two.test", false),
         (Some("a.two.test"), "b.two.test", true),
         (Some("a.two.test"), "two.test", true),
+        (Some("two.test."), "two.test", true),
+        (Some("TWO.test."), "one.test", false),
         (Some("unknown.test"), "one.test", true),
         (Some("unknown.test"), "unknown.test", false),
         (None, "one.test", true),
@@ -256,6 +258,28 @@ async fn changed_files_are_taken_and_broken_ones_are_not() {
 
     authority.issue("one", &["three.test"]);
     watch(|server| server.names() == ["three.test"]).await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_no_reason_to_forget_clients() {
+    let authority = Authority::new();
+    let files = authority.issue("one", &["one.test"]);
+    let server = server(std::slice::from_ref(&files));
+    let client = client(&files.cert, None);
+    let kind = async || {
+        let (far, near) = meet(&server, &client, "one.test").await;
+        let (mut far, mut near) = (far.unwrap(), near.unwrap());
+        // The ticket comes with the first bytes.
+        far.write_all(b"!").await.unwrap();
+        near.read_exact(&mut [0]).await.unwrap();
+        far.get_ref().1.handshake_kind()
+    };
+    assert_eq!(kind().await, Some(HandshakeKind::Full));
+    assert_eq!(kind().await, Some(HandshakeKind::Resumed));
+    authority.issue("one", &["one.test", "two.test"]);
+    server.reload().await.unwrap();
+    assert_eq!(server.names(), ["one.test", "two.test"]);
+    assert_eq!(kind().await, Some(HandshakeKind::Resumed));
 }
 
 #[test]

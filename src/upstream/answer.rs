@@ -109,6 +109,7 @@ mod tests {
         Ask {
             path_and_query: "/".to_owned(),
             host: "chat.test".to_owned(),
+            source: None,
             headers: HeaderMap::new(),
             subprotocols: subprotocols.iter().map(ToString::to_string).collect(),
             deflate: None,

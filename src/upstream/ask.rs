@@ -1,6 +1,7 @@
 //! What the upstream is asked for: the head of our own handshake (RFC 6455 §4.1).
 
 use super::error::OpenError;
+use crate::net::Endpoints;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::Write;
 
@@ -11,6 +12,9 @@ pub struct Ask {
     pub path_and_query: String,
     /// `Host` as the client sent it, port included.
     pub host: String,
+    /// Both ends of the client's connection, for upstreams that expect a PROXY protocol header. A
+    /// connection that began with one is that client's alone.
+    pub source: Option<Endpoints>,
     /// End-to-end headers. Those of the handshake itself are written here, whatever this holds.
     pub headers: HeaderMap,
     /// What the upstream may choose from, in the client's order.
@@ -93,6 +97,7 @@ mod tests {
         Ask {
             path_and_query: path.to_owned(),
             host: "chat.test".to_owned(),
+            source: None,
             headers: HeaderMap::new(),
             subprotocols: Vec::new(),
             deflate: None,

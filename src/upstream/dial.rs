@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,23 +23,27 @@ pub(super) struct Patience {
     pub(super) until: Instant,
 }
 
-/// A stream to `endpoint`, without delay for small writes.
+/// A stream to `endpoint`, without delay for small writes. `greeting` comes before everything, TLS
+/// included.
 pub(super) async fn dial(
     endpoint: &Endpoint,
     client_tls: Option<&ClientTls>,
+    greeting: &[u8],
     patience: Patience,
 ) -> Result<Stream, OpenError> {
     match &endpoint.place {
         Place::Echo => Ok(Stream::Memory(Box::new(builtin::dial()))),
         Place::Unix(path) => {
             let socket = patience
-                .bound(Stage::Connect, endpoint, connect_unix(path))
+                .bound(Stage::Connect, endpoint, async {
+                    greet(connect_unix(path).await?, greeting).await
+                })
                 .await?;
             Ok(Stream::Plain(socket))
         }
         Place::Tcp { addresses, tls } => {
             let addresses = addresses.load_full();
-            let socket = connect_any(endpoint, &addresses, patience).await?;
+            let socket = connect_any(endpoint, &addresses, greeting, patience).await?;
             match (tls, client_tls) {
                 (Some(host), Some(client_tls)) => {
                     // On the heap: a plain session's future must not have room for it.
@@ -84,12 +89,15 @@ impl Patience {
 async fn connect_any(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
+    greeting: &[u8],
     patience: Patience,
 ) -> Result<Socket, OpenError> {
     let mut last = OpenError::NoEndpoint { cause: None };
     for &address in addresses {
         match patience
-            .bound(Stage::Connect, endpoint, connect_tcp(address))
+            .bound(Stage::Connect, endpoint, async {
+                greet(connect_tcp(address).await?, greeting).await
+            })
             .await
         {
             Ok(socket) => return Ok(socket),
@@ -103,6 +111,14 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Socket::Tcp(stream))
+}
+
+/// Says what a connection begins with.
+async fn greet(mut socket: Socket, greeting: &[u8]) -> io::Result<Socket> {
+    if !greeting.is_empty() {
+        socket.write_all(greeting).await?;
+    }
+    Ok(socket)
 }
 
 async fn connect_unix(path: &Path) -> io::Result<Socket> {

@@ -9,8 +9,8 @@ use super::open::{Answer, Opened, open};
 use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
-use crate::config::{HostHeader, Upstream};
-use crate::net::Stream;
+use crate::config::{HostHeader, ProxyProtocol, Upstream};
+use crate::net::{ProxyVersion, Stream};
 use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +159,8 @@ impl Pool {
             connect: self.settings.connect_timeout,
             until,
         };
-        let mut stream = dial(endpoint, self.tls.as_ref(), patience).await?;
+        let greeting = self.greeting(ask);
+        let mut stream = dial(endpoint, self.tls.as_ref(), &greeting, patience).await?;
         let host = match &self.settings.host_header {
             HostHeader::Client => &ask.host,
             HostHeader::Endpoint => &endpoint.authority,
@@ -168,6 +169,15 @@ impl Pool {
         let until = until.min(Instant::now() + self.settings.upgrade_timeout);
         let answer = open(&mut stream, ask, host, &endpoint.name, until).await?;
         Ok((stream, answer))
+    }
+
+    /// What a connection for `ask` begins with.
+    fn greeting(&self, ask: &Ask) -> Vec<u8> {
+        match self.settings.proxy_protocol {
+            ProxyProtocol::Off => Vec::new(),
+            ProxyProtocol::V1 => ProxyVersion::V1.encode(ask.source),
+            ProxyProtocol::V2 => ProxyVersion::V2.encode(ask.source),
+        }
     }
 
     /// Waits for names only while there is no endpoint at all. What the last of them failed with is

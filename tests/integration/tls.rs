@@ -1,13 +1,32 @@
 //! TLS on both legs: certificates by name, names that must fit, and clients that stall
 //! (RFC 8446, RFC 6066 §3, RFC 9110 §7.4).
 
+use crate::harness::certs::VERSIONS;
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Authority, Frame, Gateway, Handshake, Leg, Upstream, peer, within};
+use crate::harness::hello::{self, PROTOCOL_VERSION, UNRECOGNIZED_NAME, client_hello};
+use crate::harness::visit::visit;
+use crate::harness::{Authority, DEADLINE, Frame, Gateway, Handshake, Leg, Upstream, peer, within};
+use std::io::{Read, Write};
+use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{self, AlertDescription, ClientConfig, ClientConnection};
 
 /// Listens with certificates for `a.example` (the first) and `b.example`.
 fn gateway(authority: &Authority, url: &str, listener: &str) -> Gateway {
+    start(authority, url, listener, "")
+}
+
+/// The same before an echo, with more keys of `[listeners.tls]`.
+fn with_tls(authority: &Authority, tls: &str) -> Gateway {
+    start(authority, "builtin:echo", "", tls)
+}
+
+fn start(authority: &Authority, url: &str, listener: &str, tls: &str) -> Gateway {
     let folder = TempDir::new().unwrap();
     authority.write(folder.path(), "a", &["a.example", "*.wild.example"]);
     authority.write(folder.path(), "b", &["b.example"]);
@@ -20,6 +39,7 @@ fn gateway(authority: &Authority, url: &str, listener: &str) -> Gateway {
                 {{ cert = \"a.pem\", key = \"a.key\" }},
                 {{ cert = \"b.pem\", key = \"b.key\" }},
             ]
+            {tls}
             [[routes]]
             upstream = \"{url}\""
         ),
@@ -91,6 +111,204 @@ async fn a_host_that_the_certificate_does_not_cover_gets_421() {
         assert_eq!(status, 421, "{host}");
     }
     upstream.was_left_alone().await;
+}
+
+#[tokio::test]
+async fn every_host_that_the_certificate_covers_is_served() {
+    let authority = Authority::new();
+    let gateway = gateway(&authority, "builtin:echo", "");
+    for (name, host, status) in [
+        ("a.example", "A.EXAMPLE", 101),
+        ("a.example", "a.example.", 101),
+        ("a.example", "a.example:8443", 101),
+        // The same certificate, so the same owner.
+        ("a.example", "one.wild.example", 101),
+        ("one.wild.example", "two.wild.example", 101),
+        ("one.wild.example", "wild.example", 421),
+        ("b.example", "a.example", 421),
+        // No name is no claim: who connects to an address says by Host alone whom he wants.
+        ("127.0.0.1", "a.example", 101),
+        ("127.0.0.1", "b.example", 101),
+    ] {
+        // An address is not sent as a name.
+        let mut config = authority.client_config(None, &VERSIONS);
+        config.enable_sni = name != "127.0.0.1";
+        let name = name.replace("127.0.0.1", "a.example");
+        let stream = gateway.try_tls(&Arc::new(config), &name).await;
+        let mut client = Leg::tls(stream.unwrap());
+        let handshake = Handshake::new("/").host(host);
+        client.send(handshake.bytes(gateway.address())).await;
+        assert_eq!(client.answer().await.status, status, "{name}: {host}");
+    }
+}
+
+#[tokio::test]
+async fn where_names_are_strict_an_unknown_one_gets_an_alert_and_no_certificate() {
+    let authority = Authority::new();
+    let gateway = with_tls(&authority, "strict_sni = true");
+    let config = Arc::new(authority.client_config(None, &VERSIONS));
+    for name in ["a.example", "A.Example", "one.wild.example", "b.example"] {
+        let visit = visit(&gateway, &config, name).await.unwrap();
+        assert_eq!(visit.status, 101, "{name}");
+    }
+    for name in [
+        "c.example",
+        "example",
+        "wild.example",
+        "two.one.wild.example",
+    ] {
+        let refused = visit(&gateway, &config, name).await;
+        assert_eq!(refused, Err(AlertDescription::UnrecognisedName), "{name}");
+    }
+    // And nothing else: not a byte of a ServerHello.
+    for name in [&b"c.example"[..], b"127.0.0.1"] {
+        let mut client = gateway.connect().await;
+        client.send(client_hello(3, name)).await;
+        let (said, _) = client.rest_after_finishing().await;
+        assert_eq!(hello::alert(&said), UNRECOGNIZED_NAME);
+    }
+}
+
+#[tokio::test]
+async fn versions_before_1_2_are_refused() {
+    let authority = Authority::new();
+    let gateway = gateway(&authority, "builtin:echo", "");
+    for minor in [0, 1, 2] {
+        let mut client = gateway.connect().await;
+        client.send(client_hello(minor, b"a.example")).await;
+        let (said, _) = client.rest_after_finishing().await;
+        assert_eq!(hello::alert(&said), PROTOCOL_VERSION, "3.{minor}");
+    }
+    // The same hello of 1.2 is answered with a ServerHello.
+    let mut client = gateway.connect().await;
+    client.send(client_hello(3, b"a.example")).await;
+    let record = client.bytes(6).await;
+    assert_eq!((record[0], record[5]), (22, 2), "{record:?}");
+}
+
+#[tokio::test]
+async fn the_oldest_version_can_be_1_3() {
+    let authority = Authority::new();
+    let gateway = with_tls(&authority, "min_version = \"1.3\"");
+    let old = Arc::new(authority.client_config(None, &[&TLS12]));
+    let refused = visit(&gateway, &old, "a.example").await;
+    assert_eq!(refused, Err(AlertDescription::ProtocolVersion));
+    let new = Arc::new(authority.client_config(None, &[&TLS13]));
+    assert_eq!(
+        visit(&gateway, &new, "a.example").await.unwrap().status,
+        101
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_is_resumed() {
+    let authority = Authority::new();
+    let gateway = gateway(&authority, "builtin:echo", "");
+    for (version, tickets) in [(&TLS12, 0), (&TLS13, 1)] {
+        let config = Arc::new(authority.client_config(None, &[version]));
+        for is_resumed in [false, true, true] {
+            let visit = visit(&gateway, &config, "a.example").await.unwrap();
+            assert_eq!(visit.is_resumed, is_resumed, "{version:?}");
+            assert_eq!(visit.tickets, tickets, "{version:?}");
+        }
+    }
+}
+
+/// A client that sends before the handshake is done, where it has a ticket that lets it.
+struct Hasty {
+    connection: ClientConnection,
+    socket: std::net::TcpStream,
+    /// Whether anything was sent early.
+    has_tried: bool,
+}
+
+impl Hasty {
+    /// Shakes hands, with `bytes` as early data.
+    async fn connect(address: &str, config: &Arc<ClientConfig>, bytes: &'static [u8]) -> Self {
+        let (address, config) = (address.to_owned(), config.clone());
+        let connect = tokio::task::spawn_blocking(move || {
+            let name = ServerName::try_from("a.example").unwrap();
+            let mut connection = ClientConnection::new(config, name).unwrap();
+            let mut early = connection.early_data();
+            let has_tried = early.is_some();
+            if let Some(early) = &mut early {
+                early.write_all(bytes).unwrap();
+            }
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
+            connection.complete_io(&mut socket).unwrap();
+            Self {
+                connection,
+                socket,
+                has_tried,
+            }
+        });
+        within("TLS", connect).await.unwrap()
+    }
+
+    /// Sends when it is time to; the first bytes of what comes back.
+    async fn ask(mut self, bytes: Vec<u8>, count: usize) -> Vec<u8> {
+        let ask = tokio::task::spawn_blocking(move || {
+            let mut stream = rustls::Stream::new(&mut self.connection, &mut self.socket);
+            stream.write_all(&bytes).unwrap();
+            let mut answer = vec![0; count];
+            stream.read_exact(&mut answer).unwrap();
+            answer
+        });
+        within("an answer", ask).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_sent_early_is_not_taken_early() {
+    const EARLY: &[u8] = b"GET /early HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let authority = Authority::new();
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(&authority, &upstream.url(), "");
+    let mut config = authority.client_config(None, &[&TLS13]);
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    let willing = willing(&authority).await;
+    // A server that takes early data gives the client a ticket for it, and shows that it works.
+    for is_early in [false, true] {
+        let client = Hasty::connect(&willing, &config, EARLY).await;
+        assert_eq!(client.has_tried, is_early);
+        assert_eq!(client.connection.is_early_data_accepted(), is_early);
+        client.ask(b"?".to_vec(), 1).await;
+    }
+
+    // With that ticket it tries the same here; a ticket of the gateway's own does not let it.
+    for has_tried in [true, false] {
+        let client = Hasty::connect(gateway.address(), &config, EARLY).await;
+        assert_eq!(client.has_tried, has_tried);
+        assert!(!client.connection.is_early_data_accepted());
+        upstream.was_left_alone().await;
+        let ask = Handshake::new("/").host("a.example");
+        let answer = client.ask(ask.bytes(gateway.address()), 12);
+        let (answer, server) = tokio::join!(answer, upstream.serve());
+        assert_eq!(answer, b"HTTP/1.1 101");
+        assert_eq!(server.asked_line(), "GET / HTTP/1.1");
+    }
+}
+
+/// The address of a server `a.example` that takes early data, and answers whatever comes.
+async fn willing(authority: &Authority) -> String {
+    let mut config = authority.server_config("a.example", None);
+    config.max_early_data_size = 16 * 1024;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            stream.write_all(b"!").await.unwrap();
+            stream.flush().await.unwrap();
+            let _ = stream.read(&mut [0; 64]).await;
+        }
+    });
+    address
 }
 
 #[tokio::test]

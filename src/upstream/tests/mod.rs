@@ -12,7 +12,7 @@ mod tls;
 
 use super::{Ask, Opened, Pool};
 use crate::config::{
-    Balance, Endpoint, EndpointAddress, HostHeader, Resolve, Upstream, UpstreamTls,
+    Balance, Endpoint, EndpointAddress, HostHeader, ProxyProtocol, Resolve, Upstream, UpstreamTls,
 };
 use http::HeaderMap;
 use std::net::SocketAddr;
@@ -36,6 +36,7 @@ fn settings(endpoints: Vec<EndpointAddress>) -> Upstream {
         retries: 2,
         resolve: Resolve::All,
         resolve_interval: Duration::from_secs(30),
+        proxy_protocol: ProxyProtocol::Off,
         tls: UpstreamTls::default(),
     }
 }
@@ -68,6 +69,7 @@ fn ask() -> Ask {
     Ask {
         path_and_query: "/room?id=1".to_owned(),
         host: "chat.test:8443".to_owned(),
+        source: None,
         headers: HeaderMap::new(),
         subprotocols: Vec::new(),
         deflate: None,

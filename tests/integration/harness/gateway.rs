@@ -1,9 +1,15 @@
 //! The gateway under test, in this process, from a configuration text.
 
 use super::{Answer, Authority, Handshake, Leg, until, within};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::{TlsConnector, client};
 use wsgate::lifecycle;
 
 /// The listener that most tests need, before whatever they add.
@@ -103,6 +109,31 @@ impl Gateway {
                 .await
                 .unwrap(),
         )
+    }
+
+    /// The same behind something that comes before TLS.
+    pub async fn connect_tls_behind(&self, first: &[u8], authority: &Authority, name: &str) -> Leg {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        Leg::tls(
+            within("TLS", authority.connect(stream, name))
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// A TLS connection by `config` that asks for `name`. With TLS 1.3 the gateway may not have looked
+    /// at the client's certificate when this ends.
+    pub async fn try_tls(
+        &self,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> io::Result<client::TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.address()).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connector = TlsConnector::from(config.clone());
+        within("TLS", connector.connect(name, stream)).await
     }
 
     /// Asks over a connection of its own.

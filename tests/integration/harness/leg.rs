@@ -196,6 +196,12 @@ impl Leg {
         }
     }
 
+    /// The same without sending anything more.
+    pub async fn rest_after_finishing(&mut self) -> (Vec<u8>, End) {
+        self.finish().await;
+        self.rest().await
+    }
+
     /// Everything until the connection ends, answering a Close as a proper peer does. As a client
     /// where `masked`.
     pub async fn rest_as_a_proper_peer(&mut self, masked: bool) -> Vec<u8> {

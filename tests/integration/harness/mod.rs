@@ -6,10 +6,12 @@
 pub mod certs;
 pub mod gateway;
 pub mod handshake;
+pub mod hello;
 pub mod leg;
 pub mod peer;
 pub mod program;
 pub mod upstream;
+pub mod visit;
 pub mod wire;
 
 pub use certs::Authority;

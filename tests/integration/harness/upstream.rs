@@ -30,6 +30,14 @@ impl Upstream {
         }
     }
 
+    /// The same for clients that have a certificate of `clients`.
+    pub async fn bind_mtls(authority: &Authority, name: &str, clients: &Authority) -> Self {
+        Self {
+            tls: Some(authority.acceptor_for(name, clients)),
+            ..Self::bind().await
+        }
+    }
+
     /// Whose sockets hold little, so that backpressure shows soon.
     pub async fn bind_narrow() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
@@ -88,6 +96,20 @@ impl Upstream {
             within("TLS", handshake).await.is_err(),
             "the gateway trusts anybody"
         );
+    }
+
+    /// Accepts until somebody gets through TLS, agrees, and gives the leg.
+    pub async fn serve_at_last(&self) -> Leg {
+        let tls = self.tls.as_ref().expect("an upstream with TLS");
+        loop {
+            let (stream, _) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = tls.accept(stream).await {
+                let mut leg = Leg::tls(stream);
+                leg.take_request().await;
+                leg.agree().await;
+                return leg;
+            }
+        }
     }
 
     /// Accepts, agrees, and gives the leg.

@@ -1,0 +1,159 @@
+//! From an accepted socket to a stream for HTTP: the PROXY protocol, then TLS, where the listener asks
+//! for them, all before the head's deadline.
+
+use super::connection::{LAST_WORDS, part};
+use super::site::{Entrance, Site};
+use crate::http::Scheme;
+use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
+use crate::telemetry::TlsFailed;
+use crate::tls::{HandshakeFailure, Reason};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+/// A connection on which HTTP may begin.
+pub(super) struct Arrived {
+    pub(super) stream: Stream,
+    /// The other end, or whom the PROXY protocol told; `None` on a unix socket.
+    pub(super) client: Option<SocketAddr>,
+    /// What the client connected to, where an upstream is to be told.
+    pub(super) destination: Option<SocketAddr>,
+    /// The scheme that clients use here.
+    pub(super) scheme: Scheme,
+}
+
+/// Why a connection did not arrive.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error("a PROXY protocol header is expected, and this peer is not trusted to send one")]
+    Untrusted,
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error(transparent)]
+    Tls(#[from] HandshakeFailure),
+}
+
+/// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
+/// nothing came of it; the peer is told nothing but TLS' own alert.
+pub(super) async fn arrive(
+    site: &Site,
+    entrance: &Entrance,
+    accepted: Accepted,
+    deadline: Instant,
+) -> Option<Arrived> {
+    let peer = match accepted.peer {
+        Peer::Tcp(address) => Some(address),
+        Peer::Unix => None,
+    };
+    let client = peer.map(|address| address.ip());
+    match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
+        Ok(Ok(arrived)) => Some(arrived),
+        Ok(Err(failure)) => {
+            failed(entrance, client, failure).await;
+            None
+        }
+        Err(_) => {
+            too_slow(entrance, client);
+            None
+        }
+    }
+}
+
+async fn prepare(
+    site: &Site,
+    entrance: &Entrance,
+    accepted: Accepted,
+    peer: Option<SocketAddr>,
+) -> Result<Arrived, Failure> {
+    let mut socket = accepted.socket.attach()?;
+    let mut scheme = entrance.scheme;
+    let mut ends = None;
+    if entrance.proxy_protocol {
+        let proxied = proxied(site, &mut socket, peer).await?;
+        ends = proxied.endpoints;
+        if proxied.is_tls {
+            scheme = Scheme::Https;
+        }
+    }
+    let destination = match ends {
+        _ if !site.tells_source => None,
+        Some(Endpoints { destination, .. }) => Some(destination),
+        None => socket.local_address(),
+    };
+    let stream = match &entrance.tls {
+        None => Stream::Plain(socket),
+        Some(tls) => Stream::TlsServer(Box::new(tls.accept(socket).await?)),
+    };
+    Ok(Arrived {
+        stream,
+        client: ends.map(|ends| ends.source).or(peer),
+        destination,
+        scheme,
+    })
+}
+
+/// Nothing is read from a peer that is not trusted.
+async fn proxied(
+    site: &Site,
+    socket: &mut Socket,
+    peer: Option<SocketAddr>,
+) -> Result<Proxied, Failure> {
+    if !site.trust.is_trusted(peer.map(|address| address.ip())) {
+        return Err(Failure::Untrusted);
+    }
+    Ok(Proxied::read_from(socket).await?)
+}
+
+/// Counts what came to nothing, and lets the client read TLS' alert.
+async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
+    let is_silence = match &failure {
+        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Tls(failure) => failure.reason == Reason::Lost,
+        _ => false,
+    };
+    if is_silence {
+        // A scan or the check of a balancer more often than a client.
+        return debug!(?client, cause = %failure, "a connection ended before HTTP");
+    }
+    let detail = failure.to_string();
+    let (what, reason, server_name, socket) = match failure {
+        Failure::Tls(failure) => (
+            "TLS handshake failed",
+            failure.reason.label(),
+            failure.server_name,
+            failure.socket,
+        ),
+        _ => ("PROXY protocol refused", "proxy_protocol", None, None),
+    };
+    entrance.tls_log.failed(TlsFailed {
+        what,
+        reason,
+        client,
+        detail,
+        server_name,
+    });
+    if let Some(socket) = socket {
+        // A client that does not listen has nothing to be told.
+        let _ = timeout(LAST_WORDS, part(&mut Stream::Plain(socket))).await;
+    }
+}
+
+fn too_slow(entrance: &Entrance, client: Option<IpAddr>) {
+    if entrance.tls.is_none() && !entrance.proxy_protocol {
+        return;
+    }
+    let what = match entrance.tls {
+        Some(_) => "TLS handshake failed",
+        None => "PROXY protocol refused",
+    };
+    entrance.tls_log.failed(TlsFailed {
+        what,
+        reason: "timeout",
+        client,
+        detail: "it was not done in time".to_owned(),
+        server_name: None,
+    });
+}

@@ -1,0 +1,89 @@
+//! Who the client of a request is, and how it reached the outermost hop that is trusted.
+
+use super::connection::Exchange;
+use crate::config::{Server, TrustedProxy};
+use crate::http::{Authority, Scheme, Target, Told};
+use crate::net::Endpoints;
+use http::{HeaderMap, HeaderName};
+use std::net::{IpAddr, SocketAddr};
+
+/// Whose word on a client is believed, and where it stands.
+#[derive(Debug)]
+pub(super) struct Trust {
+    proxies: Box<[TrustedProxy]>,
+    header: HeaderName,
+}
+
+/// The client of one request.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    /// `None` on a unix socket.
+    pub(super) address: Option<IpAddr>,
+    /// From the client to the connection's own peer, as far as trusted proxies vouch for it.
+    pub(super) chain: Vec<IpAddr>,
+    /// The scheme that it used.
+    pub(super) scheme: Scheme,
+    /// The host that it asked for, where a trusted proxy asks for another.
+    host: Option<Authority>,
+}
+
+impl Trust {
+    /// `trusted_proxies` and `client_ip_header`. `None` if the header's name is none.
+    pub(super) fn new(server: &Server) -> Option<Self> {
+        Some(Self {
+            proxies: server.trusted_proxies.clone().into(),
+            header: HeaderName::from_bytes(server.client_ip_header.as_bytes()).ok()?,
+        })
+    }
+
+    /// Whether a peer is believed; `None` for one on a unix socket.
+    pub(super) fn is_trusted(&self, peer: Option<IpAddr>) -> bool {
+        self.proxies.iter().any(|proxy| proxy.is(peer))
+    }
+}
+
+impl Client {
+    /// As the connection tells it.
+    pub(super) fn of_connection(exchange: &Exchange) -> Self {
+        Self {
+            address: exchange.client,
+            chain: exchange.client.into_iter().collect(),
+            scheme: exchange.scheme,
+            host: None,
+        }
+    }
+
+    /// As the connection and, where its peer is trusted, `headers` tell it.
+    pub(super) fn of_request(exchange: &Exchange, headers: &HeaderMap) -> Self {
+        let trust = &exchange.site.trust;
+        let direct = Self::of_connection(exchange);
+        if !trust.is_trusted(exchange.client) {
+            return direct;
+        }
+        let told = Told::by(headers, &trust.header, |hop| trust.is_trusted(Some(hop)));
+        let client = told.hops.first().copied();
+        Self {
+            address: client.or(direct.address),
+            chain: told.hops.into_iter().chain(direct.chain).collect(),
+            scheme: told.scheme.unwrap_or(direct.scheme),
+            host: told.host,
+        }
+    }
+
+    /// What an upstream is told by the PROXY protocol: the client, and what it connected to.
+    pub(super) fn source(&self, exchange: &Exchange) -> Option<Endpoints> {
+        let address = self.address?;
+        // The port is known of the connection's own other end alone.
+        let port = match exchange.client == self.address {
+            true => exchange.port,
+            false => 0,
+        };
+        let destination = exchange.destination?;
+        Some(Endpoints::of(SocketAddr::new(address, port), destination))
+    }
+
+    /// What the client asked for, where it knows the gateway under another name than `target`.
+    pub(super) fn authority(&self, target: &Target) -> Authority {
+        self.host.clone().unwrap_or_else(|| target.named())
+    }
+}
