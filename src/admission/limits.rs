@@ -222,7 +222,7 @@ impl std::fmt::Display for OverLimit {
 #[cfg(test)]
 mod tests {
     use super::super::auth::Methods;
-    use super::super::{Admission, Ask, OriginRule, Permit};
+    use super::super::{Admission, Ask, OriginRule, Permit, Purpose};
     use super::*;
     use crate::config::{
         ApiKey, ApiKeys, AuthKind, AuthMethod, CredentialSource, OnSessions, OriginPolicy, Rate,
@@ -295,6 +295,15 @@ mod tests {
     }
 
     async fn admit(admission: &Admission, client: &str, key: &str) -> Result<Permit, Refusal> {
+        admit_for(Purpose::Session, admission, client, key).await
+    }
+
+    async fn admit_for(
+        purpose: Purpose,
+        admission: &Admission,
+        client: &str,
+        key: &str,
+    ) -> Result<Permit, Refusal> {
         let mut headers = HeaderMap::new();
         if !key.is_empty() {
             headers.insert("cookie", format!("key={key}").parse().unwrap());
@@ -304,6 +313,7 @@ mod tests {
             query: None,
             own_origin: None,
             client: client.parse().ok(),
+            purpose,
         };
         admission.admit(&ask).await
     }
@@ -418,6 +428,21 @@ mod tests {
         let ann = admit(&admission, "10.0.0.1", "ann").await.unwrap();
         drop((ann, bob));
         assert_eq!(told(&admission, "10.0.0.1", "bob").await, "admitted");
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_request_is_no_session_and_yet_counted() {
+        let admission = open_route(&config::Limits {
+            handshake_rate: vec![rate(3, LimitKey::ClientIp)],
+            sessions: vec![sessions(1, LimitKey::ClientIp)],
+            ..settings()
+        });
+        let mut permits = Vec::new();
+        for purpose in [Purpose::Session, Purpose::Reading, Purpose::Writing] {
+            let admitted = admit_for(purpose, &admission, "10.0.0.1", "").await;
+            permits.push(admitted.unwrap());
+        }
+        assert_eq!(told(&admission, "10.0.0.1", "").await, "handshake_rate");
     }
 
     #[tokio::test]

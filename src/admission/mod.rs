@@ -5,6 +5,7 @@
 
 pub mod auth;
 mod concurrency;
+mod cors;
 mod identity;
 mod key;
 mod limits;
@@ -14,6 +15,7 @@ mod rate;
 mod store;
 
 pub use concurrency::{CloseHook, Seats};
+pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
 pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
@@ -24,6 +26,7 @@ pub use rate::RateLimiter;
 use crate::config;
 use crate::http::Origin;
 use auth::{Check, Method, Source};
+use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use limits::Limits;
 use std::net::IpAddr;
@@ -57,6 +60,19 @@ pub struct Ask<'a> {
     pub own_origin: Option<Origin>,
     /// Whose limits count; `None` on a unix socket.
     pub client: Option<IpAddr>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a request is for, as far as pages of other origins are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To become a session.
+    Session,
+    /// To read: what any page may do, as browsers keep the answer from it.
+    Reading,
+    /// To change something.
+    Writing,
 }
 
 /// The handshake may enter.
@@ -64,7 +80,7 @@ pub struct Ask<'a> {
 pub struct Permit {
     /// Who it is; `None` on an open route.
     pub identity: Option<Identity>,
-    /// What the session takes up, to be held for as long as it lives.
+    /// What the session takes up, to be held for as long as it lives; nothing for other requests.
     pub seats: Seats,
     spent: Arc<[Source]>,
 }
@@ -113,15 +129,21 @@ impl Admission {
         self
     }
 
+    /// May the page that asks, if it is one? The first part of [`Self::admit`].
+    pub fn check_origin(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
+        self.origin.check(ask)
+    }
+
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
-        let origin = Origin::of(ask.headers);
-        self.origin
-            .check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        self.origin.check(ask)?;
         self.limits.arrived(ask.client)?;
         let identity = self.authenticate(ask).await?;
         self.limits.known(ask.client, identity.as_ref())?;
-        let seats = self.limits.seats(ask.client, identity.as_ref())?;
+        let seats = match ask.purpose {
+            Purpose::Session => self.limits.seats(ask.client, identity.as_ref())?,
+            Purpose::Reading | Purpose::Writing => Seats::default(),
+        };
         Ok(Permit {
             identity,
             seats,
@@ -173,6 +195,16 @@ impl Admission {
             .iter()
             .filter_map(found)
             .any(|credential| !credential.is_empty())
+    }
+}
+
+impl Purpose {
+    /// Of an ordinary request (RFC 9110 §9.2.1).
+    pub fn of(method: &HttpMethod) -> Self {
+        match method.is_safe() {
+            true => Self::Reading,
+            false => Self::Writing,
+        }
     }
 }
 
@@ -279,6 +311,7 @@ mod tests {
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
             client: None,
+            purpose: Purpose::Session,
         };
         admission.admit(&ask).await
     }
