@@ -8,6 +8,7 @@ use crate::config::{LimitKey, OnSessions, SessionLimit};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Locks among which keys are spread.
@@ -29,14 +30,13 @@ enum Book {
     /// For [`OnSessions::Refuse`]: how many there are.
     Counts(Shards<u32>),
     /// For [`OnSessions::CloseOldest`]: those that are open, and how each is closed.
-    Ages(Shards<Ages>),
+    Ages { next: AtomicU64, open: Shards<Ages> },
 }
 
+/// Open sessions in the order in which they opened. An age is never given out twice: a session that
+/// was closed keeps it until its end.
 #[derive(Default)]
-struct Ages {
-    next: u64,
-    open: BTreeMap<u64, CloseHook>,
-}
+struct Ages(BTreeMap<u64, CloseHook>);
 
 type Shards<T> = Box<[Mutex<Shard<T>>]>;
 type Shard<T> = HashMap<KeyHash, T, Hashed>;
@@ -61,7 +61,10 @@ impl Sessions {
             max: limit.max,
             book: match limit.on_exceed {
                 OnSessions::Refuse => Book::Counts(shards()),
-                OnSessions::CloseOldest => Book::Ages(shards()),
+                OnSessions::CloseOldest => Book::Ages {
+                    next: AtomicU64::new(0),
+                    open: shards(),
+                },
             },
         }
     }
@@ -85,17 +88,17 @@ impl Sessions {
 
     /// Puts a session among the open ones; gives those that are too many, oldest first.
     fn open(&self, key: KeyHash, hook: CloseHook) -> Option<(u64, Vec<CloseHook>)> {
-        let Book::Ages(shards) = &self.book else {
+        let Book::Ages { next, open } = &self.book else {
             return None;
         };
-        let mut shard = shard(shards, key);
-        let ages = shard.entry(key).or_default();
-        let age = ages.next;
-        ages.next += 1;
-        ages.open.insert(age, hook);
+        let mut shard = shard(open, key);
+        let Ages(open) = shard.entry(key).or_default();
+        // Under the lock, so that of one key the later is the younger.
+        let age = next.fetch_add(1, Ordering::Relaxed);
+        open.insert(age, hook);
         let mut surplus = Vec::new();
-        while ages.open.len() > self.max as usize {
-            surplus.extend(ages.open.pop_first().map(|(_, hook)| hook));
+        while open.len() > self.max as usize {
+            surplus.extend(open.pop_first().map(|(_, hook)| hook));
         }
         Some((age, surplus))
     }
@@ -106,11 +109,13 @@ impl Sessions {
                 *count = count.saturating_sub(1);
                 *count == 0
             }),
-            (Book::Ages(shards), Some(age)) => update(&mut shard(shards, key), key, |ages| {
-                ages.open.remove(&age);
-                ages.open.is_empty()
-            }),
-            (Book::Ages(_), None) => {}
+            (Book::Ages { open, .. }, Some(age)) => {
+                update(&mut shard(open, key), key, |Ages(open)| {
+                    open.remove(&age);
+                    open.is_empty()
+                });
+            }
+            (Book::Ages { .. }, None) => {}
         }
     }
 }
@@ -124,7 +129,7 @@ impl Seats {
     /// one too many by that are closed.
     pub fn opened(&mut self, hook: impl Fn() -> CloseHook) {
         for seat in &mut self.0 {
-            if let Book::Ages(_) = seat.sessions.book
+            if let Book::Ages { .. } = seat.sessions.book
                 && let Some((age, surplus)) = seat.sessions.open(seat.key, hook())
             {
                 seat.age = Some(age);
@@ -143,7 +148,7 @@ impl Drop for Seat {
 impl fmt::Debug for Ages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ages")
-            .field("open", &self.open.len())
+            .field("open", &self.0.len())
             .finish_non_exhaustive()
     }
 }
@@ -175,7 +180,10 @@ fn update<T>(shard: &mut Shard<T>, key: KeyHash, change: impl FnOnce(&mut T) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use proptest::{collection, prelude::*};
+    use std::collections::HashSet;
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     fn sessions(max: u32, on_exceed: OnSessions) -> Arc<Sessions> {
         Arc::new(Sessions::new(&SessionLimit {
@@ -192,7 +200,7 @@ mod tests {
     fn known(sessions: &Sessions) -> usize {
         match &sessions.book {
             Book::Counts(shards) => shards.iter().map(|one| one.lock().unwrap().len()).sum(),
-            Book::Ages(shards) => shards.iter().map(|one| one.lock().unwrap().len()).sum(),
+            Book::Ages { open, .. } => open.iter().map(|one| one.lock().unwrap().len()).sum(),
         }
     }
 
@@ -226,7 +234,7 @@ mod tests {
         for on_exceed in [OnSessions::Refuse, OnSessions::CloseOldest] {
             let sessions = sessions(2, on_exceed);
             let keys: Vec<_> = (0..1000_u32)
-                .map(|number| key(&std::net::Ipv4Addr::from_bits(number).to_string()))
+                .map(|number| key(&Ipv4Addr::from_bits(number).to_string()))
                 .collect();
             let open: Vec<_> = keys.iter().map(|key| open(&sessions, *key)).collect();
             assert_eq!(known(&sessions), 1000);
@@ -256,9 +264,116 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_closed_takes_nobody_elses_place_when_it_ends() {
+        let sessions = sessions(1, OnSessions::CloseOldest);
+        let key = key("10.0.0.1");
+        let (first_seats, _) = open(&sessions, key);
+        let (second_seats, _) = open(&sessions, key);
+        drop(second_seats);
+        let (_third_seats, third) = open(&sessions, key);
+        drop(first_seats);
+        let _fourth = open(&sessions, key);
+        assert_eq!(third.load(Ordering::Relaxed), 1, "it was still counted");
+    }
+
+    #[test]
     fn without_limits_a_session_holds_nothing() {
         assert_eq!(size_of::<Seats>(), 16);
         let mut seats = Seats::default();
         seats.opened(|| panic!("nobody asked for a hook"));
+    }
+
+    /// What happens to one of a few keys.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Enter(u32),
+        /// The one that entered so long ago.
+        Open(usize),
+        Leave(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0..3_u32).prop_map(Step::Enter),
+            (0..8_usize).prop_map(Step::Open),
+            (0..8_usize).prop_map(Step::Leave),
+        ];
+        collection::vec(step, 0..200)
+    }
+
+    /// One that entered, and whether it has opened and was not closed.
+    struct Present {
+        number: u32,
+        seats: Seats,
+        is_open: Arc<AtomicBool>,
+        has_opened: bool,
+    }
+
+    fn count(present: &[Present], number: u32, is_counted: impl Fn(&Present) -> bool) -> usize {
+        let of_key = present.iter().filter(|one| one.number == number);
+        of_key.filter(|one| is_counted(one)).count()
+    }
+
+    proptest! {
+        #[test]
+        fn the_count_is_right_in_any_order(steps in steps(), max in 1..4_u32) {
+            let sessions = sessions(max, OnSessions::Refuse);
+            let mut present: Vec<(u32, Seat)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Enter(number) => {
+                        let seat = sessions.enter(key(&Ipv4Addr::from_bits(number).to_string()));
+                        let there = present.iter().filter(|(other, _)| *other == number).count();
+                        prop_assert_eq!(seat.is_some(), there < max as usize);
+                        present.extend(seat.map(|seat| (number, seat)));
+                    }
+                    Step::Leave(at) if at < present.len() => drop(present.swap_remove(at)),
+                    Step::Open(_) | Step::Leave(_) => {}
+                }
+                let keys: HashSet<_> = present.iter().map(|(number, _)| number).collect();
+                prop_assert_eq!(known(&sessions), keys.len());
+            }
+            drop(present);
+            prop_assert_eq!(known(&sessions), 0);
+        }
+
+        #[test]
+        fn no_more_than_so_many_stay_open_in_any_order(steps in steps(), max in 1..4_u32) {
+            let sessions = sessions(max, OnSessions::CloseOldest);
+            let mut present: Vec<Present> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Enter(number) => {
+                        let key = key(&Ipv4Addr::from_bits(number).to_string());
+                        present.push(Present {
+                            number,
+                            seats: Seats::new(vec![sessions.enter(key).unwrap()]),
+                            is_open: Arc::default(),
+                            has_opened: false,
+                        });
+                    }
+                    Step::Open(at) if at < present.len() && !present[at].has_opened => {
+                        let number = present[at].number;
+                        let is_open = |one: &Present| one.is_open.load(Ordering::Relaxed);
+                        let before = count(&present, number, is_open);
+                        let one = &mut present[at];
+                        one.has_opened = true;
+                        one.is_open.store(true, Ordering::Relaxed);
+                        let flag = Arc::clone(&one.is_open);
+                        one.seats.opened(|| {
+                            let flag = Arc::clone(&flag);
+                            Box::new(move || flag.store(false, Ordering::Relaxed))
+                        });
+                        prop_assert!(is_open(&present[at]), "the newest stays");
+                        let expected = (before + 1).min(max as usize);
+                        prop_assert_eq!(count(&present, number, is_open), expected);
+                    }
+                    Step::Leave(at) if at < present.len() => drop(present.remove(at)),
+                    Step::Open(_) | Step::Leave(_) => {}
+                }
+            }
+            drop(present);
+            prop_assert_eq!(known(&sessions), 0);
+        }
     }
 }

@@ -38,6 +38,16 @@ impl KeyHash {
         }
     }
 
+    /// The key as those carry it about who must not know what it is.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The key that has this [`Self::number`].
+    pub fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
     /// Which of `buckets` it falls into.
     pub(super) fn bucket(self, buckets: usize) -> usize {
         // The remainder is smaller than a usize.

@@ -12,10 +12,6 @@ use crate::config::{self, LimitKey, RateLimit};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
-
-/// How often keys that nobody uses any more are forgotten.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Nobody knows when a session ends.
 const SESSIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -123,23 +119,10 @@ impl Limits {
         Ok(Seats::new(seats.collect::<Result<_, _>>()?))
     }
 
-    /// Never ends: forgets keys that nobody uses any more, on a thread where it hinders nobody.
-    pub(super) async fn maintain(&self) {
+    /// All that count by time, for the housekeeping.
+    pub(super) fn limiters(&self) -> impl Iterator<Item = Arc<RateLimiter>> {
         let limited = self.handshakes.iter().chain(&self.auth_failures);
-        let limiters: Arc<[_]> = limited.map(|one| Arc::clone(&one.limiter)).collect();
-        if limiters.is_empty() {
-            return std::future::pending().await;
-        }
-        let mut ticks = interval(SWEEP_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let limiters = Arc::clone(&limiters);
-            let sweep = move || limiters.iter().for_each(|limiter| limiter.sweep());
-            if tokio::task::spawn_blocking(sweep).await.is_err() {
-                tracing::warn!("the sweep of a limiter failed");
-            }
-        }
+        limited.map(|one| Arc::clone(&one.limiter))
     }
 }
 

@@ -21,7 +21,7 @@ pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
-pub use rate::RateLimiter;
+pub use rate::{RateLimiter, housekeeping};
 
 use crate::config;
 use crate::http::Origin;
@@ -151,9 +151,9 @@ impl Admission {
         })
     }
 
-    /// Never ends: the housekeeping of the limits.
-    pub async fn maintain(&self) {
-        self.limits.maintain().await;
+    /// The limiters that want [`housekeeping`].
+    pub fn limiters(&self) -> impl Iterator<Item = Arc<RateLimiter>> {
+        self.limits.limiters()
     }
 
     /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.

@@ -11,11 +11,16 @@ use governor::middleware::NoOpMiddleware;
 use governor::{NotUntil, Quota};
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Keys that have a bucket of their own, at most; the others share (see [`RateLimiter`]). A key takes
 /// about 35 bytes (`benches/limiter.rs` measures it), so a limiter never holds more than 20 MiB.
 const KEYS_MAX: usize = 1 << 18;
+
+/// How often keys that nobody uses any more are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// A longer time for a whole burst to come back is no different to anyone; the clock has 584 years.
 const REFILL_MAX_NANOS: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
@@ -42,21 +47,17 @@ impl RateLimiter {
         Self::with(rate, burst, 1, KEYS_MAX, MonotonicClock)
     }
 
-    /// Counts bytes: as the clock is not fine enough for each of many, a few share a token, of which
-    /// at least one is taken.
-    pub fn of_bytes(rate: Rate, burst: u64) -> Self {
-        let by_rate = u128::from(rate.amount) * 1_000 / rate.period.as_nanos().max(1);
-        let by_burst = burst / u64::from(u32::MAX);
-        let unit = u64::try_from(by_rate).unwrap_or(u64::MAX).max(by_burst) + 1;
+    /// Counts many at a time, such as bytes: where the clock is not fine enough for each, a few share
+    /// a token, of which at least one is taken.
+    pub fn of_amounts(rate: Rate, burst: u64) -> Self {
+        let unit = unit(rate, burst);
         Self::with(rate, burst, unit, KEYS_MAX, MonotonicClock)
     }
 }
 
 impl<C: Clock + Clone> RateLimiter<C> {
     fn with(rate: Rate, burst: u64, unit: u64, keys_max: usize, clock: C) -> Self {
-        let period = rate.period.as_nanos() * u128::from(unit) / u128::from(rate.amount.max(1));
-        let period = u64::try_from(period).unwrap_or(u64::MAX);
-        let period = period.clamp(1, REFILL_MAX_NANOS);
+        let period = nanos_for(rate, unit).clamp(1, REFILL_MAX_NANOS);
         let tokens = (burst / unit).clamp(1, REFILL_MAX_NANOS / period);
         let burst = NonZeroU32::new(u32::try_from(tokens).unwrap_or(u32::MAX));
         let burst = burst.unwrap_or(NonZeroU32::MIN);
@@ -134,6 +135,39 @@ impl<C: Clock + Clone> RateLimiter<C> {
     pub fn sweep(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
+    }
+}
+
+/// How many a token stands for: so many that it takes the clock 100 ticks until there is a next one, and
+/// that a burst is a number of tokens that can be counted.
+fn unit(rate: Rate, burst: u64) -> u64 {
+    let by_rate = u128::from(rate.amount) * 100 / rate.period.as_nanos().max(1);
+    let by_burst = burst / u64::from(u32::MAX);
+    u64::try_from(by_rate).unwrap_or(u64::MAX - 1).max(by_burst) + 1
+}
+
+/// After how long there are `count` more; rounded up, so that there are never more than `rate` allows.
+fn nanos_for(rate: Rate, count: u64) -> u64 {
+    let nanos = rate.period.as_nanos() * u128::from(count);
+    u64::try_from(nanos.div_ceil(u128::from(rate.amount.max(1)))).unwrap_or(u64::MAX)
+}
+
+/// Never ends: forgets, time and again, keys that nobody uses any more, on a thread where it hinders
+/// nobody.
+pub async fn housekeeping(limiters: Vec<Arc<RateLimiter>>) {
+    if limiters.is_empty() {
+        return std::future::pending().await;
+    }
+    let limiters: Arc<[_]> = limiters.into();
+    let mut ticks = interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let limiters = Arc::clone(&limiters);
+        let sweep = move || limiters.iter().for_each(|limiter| limiter.sweep());
+        if tokio::task::spawn_blocking(sweep).await.is_err() {
+            tracing::warn!("the sweep of a limiter failed");
+        }
     }
 }
 
@@ -296,13 +330,39 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_counted_in_units_that_the_clock_can_tell_apart() {
-        let limiter = RateLimiter::of_bytes(rate(1 << 40, 1), 1 << 40);
+    fn amounts_are_counted_in_units_that_the_clock_can_tell_apart() {
+        let limiter = RateLimiter::of_amounts(rate(1 << 40, 1), 1 << 40);
         assert_eq!(limiter.check_n(key(1), 1 << 20), Ok(()));
         let error = (1_i64 << 40) - i64::try_from(limiter.burst()).unwrap();
         assert!((0..1 << 21).contains(&error), "{error}");
-        let slow = RateLimiter::of_bytes(rate(1024, 60), 2048);
+        let slow = RateLimiter::of_amounts(rate(1024, 60), 2048);
         assert_eq!(slow.burst(), 2048);
+    }
+
+    #[test]
+    fn the_long_run_is_never_above_the_rate_and_hardly_below() {
+        for amount in [1, 999, 1 << 20, 10_000_000, 123_456_789, 1 << 40] {
+            for burst in [1, amount, 1 << 40] {
+                let rate = rate(amount, 1);
+                let unit = unit(rate, burst);
+                let reached = unit as f64 / nanos_for(rate, unit) as f64 * 1e9;
+                assert!(reached <= amount as f64 * 1.000_001, "{amount}: {reached}");
+                assert!(reached >= amount as f64 * 0.98, "{amount}: {reached}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_taken_of_an_amount_comes_back_by_the_rate() {
+        let clock = FakeRelativeClock::default();
+        let bytes = rate(1 << 20, 1);
+        let limiter = RateLimiter::with(bytes, 1 << 20, unit(bytes, 1 << 20), 10, clock.clone());
+        assert_eq!(limiter.check_n(key(1), 1 << 20), Ok(()));
+        let wait = limiter.check_n(key(1), 1 << 19).unwrap_err();
+        assert!(wait.abs_diff(millis(500)) < millis(1), "{wait:?}");
+        clock.advance(wait);
+        assert_eq!(limiter.check_n(key(1), 1 << 19), Ok(()));
+        assert!(limiter.check_n(key(1), 1).is_err());
     }
 
     #[test]

@@ -18,13 +18,15 @@ section! {
     /// the route together are (`per = "route"`), 503; both say by `Retry-After` when to come again.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Limits at "`[routes.limits]`" {
-        /// How many handshakes may come. Those that are refused for it count no further.
+        /// How many handshakes may come. Those that are refused for it count no further. Ordinary
+        /// requests that a route passes on (`http_requests = "proxy"`) count as handshakes.
         pub handshake_rate: Vec<RateLimit> = limits(handshake_rate()), or("off");
         /// How many wrong credentials may come. Beyond it nobody with that key may try another, be
         /// it right or wrong, until there is a new try; handshakes without a credential and
         /// those that are admitted take no try.
         pub auth_failure_rate: Vec<RateLimit> = limits(auth_failure_rate()), or({ rate = "5/m", burst = 10, per = "client_ip" });
-        /// How many sessions may be open at the same time.
+        /// How many sessions may be open at the same time. A handshake takes its place before its
+        /// upstream is asked; ordinary requests take none.
         pub sessions: Vec<SessionLimit> = limits(table()), or("off");
         /// How many frames may pass, pings, pongs and fragments included. A Close is free, and so is
         /// a pong that the gateway itself has asked for.

@@ -5,8 +5,7 @@ use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
 use super::request::Answer;
-use super::site::Entrance;
-use super::slots::{self, Slot};
+use super::slots;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
@@ -115,18 +114,19 @@ pub(super) async fn serve(arrival: Arrival) {
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
     let arrived = tokio::select! {
-        arrived = arrive(&gate, entrance, &site, accepted, deadline) => arrived,
+        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
-    let Some((arrived, slot)) = arrived else {
-        return;
-    };
-    let Arrived {
+    let Some(Arrived {
         stream,
         client,
         destination,
         scheme,
-    } = arrived;
+        slot,
+    }) = arrived
+    else {
+        return;
+    };
     let exchange = Arc::new(Exchange {
         gate,
         listener,
@@ -147,22 +147,6 @@ pub(super) async fn serve(arrival: Arrival) {
     let (gate, worker) = (&exchange.gate, place.worker);
     let session = tunnel::carry(gate.clone(), stream, early, *tunnel, (permit, place));
     gate.workers.spawn(worker, session);
-}
-
-/// With a slot for its first handshake, or none where that can be told by HTTP at once.
-async fn arrive(
-    gate: &Gate,
-    entrance: &Entrance,
-    site: &Site,
-    accepted: Accepted,
-    deadline: Instant,
-) -> Option<(Arrived, Option<Slot>)> {
-    let Ok(slot) = gate.slots.enter(entrance.tls.is_some()).await else {
-        debug!(peer = ?accepted.peer, "closed: too many handshakes are in flight");
-        return None;
-    };
-    let arrived = arrival::arrive(site, entrance, accepted, deadline).await?;
-    Some((arrived, slot))
 }
 
 fn server_name(stream: &Stream) -> Option<String> {

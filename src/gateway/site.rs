@@ -2,7 +2,7 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::auth;
+use crate::admission::{self, auth};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
@@ -158,10 +158,8 @@ impl Site {
             let method = Arc::clone(method);
             work.push(Box::pin(async move { method.follow().await }));
         }
-        for service in &self.services {
-            let service = Arc::clone(service);
-            work.push(Box::pin(async move { service.admission.maintain().await }));
-        }
+        let limiters = self.services.iter().flat_map(|service| service.limiters());
+        work.push(Box::pin(admission::housekeeping(limiters.collect())));
         for index in 0..self.listeners.len() {
             let site = self.clone();
             work.push(Box::pin(async move {

@@ -1,4 +1,5 @@
-//! How many handshakes are in flight: from the accepted connection to the answer of its request.
+//! How many handshakes are in flight: each from the first byte of TLS, or else from the head of its
+//! request, to the answer. A connection that asks for nothing takes up none.
 //!
 //! Whoever finds no slot is told 503, and over TLS that needs a handshake too: for it there is a small
 //! reserve. Beyond that a connection is closed without a word.
@@ -30,7 +31,8 @@ pub(super) struct Slot {
 }
 
 /// There are too many even to be told so.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("too many handshakes are in flight")]
 pub(super) struct Crowded;
 
 /// What a connection has of it: none while it carries no handshake.
@@ -52,23 +54,13 @@ impl Slots {
         Some(Slot::new(permit, false))
     }
 
-    /// The slot of a new connection; over plain HTTP it may do without, as it will be told so.
-    /// Cancel-safe.
-    pub(super) async fn enter(&self, is_tls: bool) -> Result<Option<Slot>, Crowded> {
-        match is_tls {
-            false => Ok(self.take()),
-            true => self.take_for_tls().await.map(Some).ok_or(Crowded),
-        }
-    }
-
-    /// A slot for TLS: waits a moment for one, and takes from the reserve then; `None` if there is
-    /// no more than silence. Cancel-safe.
-    async fn take_for_tls(&self) -> Option<Slot> {
+    /// A slot for TLS: waits a moment for one, and takes from the reserve then. Cancel-safe.
+    pub(super) async fn take_for_tls(&self) -> Result<Slot, Crowded> {
         if let Ok(Ok(permit)) = timeout(PATIENCE, self.free.clone().acquire_owned()).await {
-            return Some(Slot::new(permit, false));
+            return Ok(Slot::new(permit, false));
         }
-        let permit = self.reserve.clone().try_acquire_owned().ok()?;
-        Some(Slot::new(permit, true))
+        let permit = self.reserve.clone().try_acquire_owned();
+        Ok(Slot::new(permit.map_err(|_| Crowded)?, true))
     }
 }
 
@@ -136,11 +128,11 @@ mod tests {
             assert!(slot.is_reserve);
             told.push(slot);
         }
-        assert!(slots.take_for_tls().await.is_none());
+        assert!(slots.take_for_tls().await.is_err());
 
         let refused = Held::new(told.pop());
         assert!(!refused.begin(&slots), "the reserve serves nobody");
-        assert!(slots.take_for_tls().await.is_some(), "and is given back");
+        assert!(slots.take_for_tls().await.is_ok(), "and is given back");
         drop(first);
         let late = Held::new(told.pop());
         assert!(late.begin(&slots), "there is a slot by now");

@@ -143,3 +143,45 @@ async fn who_is_refused_reaches_no_upstream_and_may_come_back() {
     gateway.has_sessions(2).await;
     upstream.was_left_alone().await;
 }
+
+#[tokio::test]
+async fn ordinary_requests_that_are_passed_on_count_as_handshakes_and_preflights_do_not() {
+    let ok = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let peer = peer::answers(ok).await;
+    let keys = "http_requests = \"proxy\"\norigins = [\"https://app.example\"]\ncors = {}
+        limits.handshake_rate = { rate = \"1/h\", burst = 2 }";
+    let gateway = Gateway::route(peer.url(), keys);
+    let preflight = Handshake::plain("/")
+        .method("OPTIONS")
+        .with("Origin", "https://app.example")
+        .with("Access-Control-Request-Method", "GET");
+    let get = Handshake::plain("/");
+    for _ in 0..2 {
+        assert_eq!(gateway.status(&preflight).await, 204);
+        assert_eq!(gateway.status(&get).await, 200);
+    }
+    assert_eq!(gateway.status(&preflight).await, 204);
+    assert_refused(&gateway.ask(&get).await.1, 429);
+    assert_refused(&gateway.ask(&Handshake::new("/")).await.1, 429);
+}
+
+#[tokio::test]
+async fn what_a_trusted_proxy_says_of_its_client_is_what_counts() {
+    let echo = peer::echo().await;
+    let gateway = Gateway::start(&format!(
+        "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n{LISTENER}[[routes]]\nupstream = \"{}\"
+        limits.handshake_rate = {{ rate = \"1/h\", burst = 1 }}",
+        echo.url()
+    ));
+    let of = |client: &str| Handshake::new("/").with("X-Forwarded-For", client);
+    assert_eq!(gateway.status(&of("192.0.2.1")).await, 101);
+    assert_eq!(gateway.status(&of("192.0.2.2")).await, 101);
+    assert_refused(&gateway.ask(&of("192.0.2.1")).await.1, 429);
+    assert_refused(&gateway.ask(&of("10.9.9.9, 192.0.2.1")).await.1, 429);
+    assert_eq!(gateway.status(&of("2001:db8::1")).await, 101);
+    assert_refused(&gateway.ask(&of("2001:db8::2")).await.1, 429);
+    // Anybody else is believed nothing.
+    let forger = async |client: &str| gateway.ask_from("127.0.0.2", &of(client)).await.1;
+    assert_eq!(forger("192.0.2.7").await.status, 101);
+    assert_refused(&forger("192.0.2.8").await, 429);
+}

@@ -37,6 +37,7 @@ async fn an_identity_has_so_many_sessions_and_another_its_own() {
     let (_third, answer) = gateway.ask_from("127.0.0.1", &by("bob")).await;
     assert_eq!(answer.status, 101);
 
+    gateway.has_sessions(3).await;
     drop(first);
     gateway.has_sessions(2).await;
     let (_fourth, answer) = gateway.ask(&by("ann")).await;
@@ -69,6 +70,7 @@ async fn many_opens_at_once_leave_exactly_so_many_sessions() {
     assert_eq!(open.len(), 7);
     let other = gateway.ask_from("127.0.0.2", &Handshake::new("/")).await;
     assert_eq!(other.1.status, 101);
+    gateway.has_sessions(8).await;
     drop((open, other));
     gateway.has_sessions(0).await;
     let _session = gateway.open().await;
@@ -185,4 +187,23 @@ async fn who_is_refused_by_the_upstream_replaces_nobody() {
     first.send_frame(&Frame::text("still").masked()).await;
     assert_eq!(first_leg.frame().await.payload, b"still");
     gateway.has_sessions(1).await;
+}
+
+#[tokio::test]
+async fn ordinary_requests_take_no_place() {
+    let upstream = Upstream::bind().await;
+    let gateway = Gateway::route(
+        upstream.url(),
+        "http_requests = \"proxy\"\nlimits.sessions = { max = 1, per = \"client_ip\" }",
+    );
+    let mut polling = gateway.connect().await;
+    polling
+        .send(Handshake::plain("/").bytes(gateway.address()))
+        .await;
+    let mut poll = upstream.accept().await;
+    let (_session, _leg) = tokio::join!(gateway.open(), upstream.serve());
+    assert_eq!(gateway.status(&Handshake::new("/")).await, 429);
+    poll.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews")
+        .await;
+    assert_eq!(polling.answer().await.body, "news");
 }
