@@ -41,6 +41,7 @@ mod resets;
 mod routing;
 mod session_limits;
 mod smuggling;
+mod stickiness;
 mod subprotocols;
 mod timeouts;
 mod tls;
