@@ -18,6 +18,7 @@ mod entry;
 mod error;
 mod open;
 mod pool;
+mod rendezvous;
 mod requests;
 mod resolve;
 mod retry;
@@ -28,6 +29,7 @@ pub use endpoint::Lease;
 pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side, Stage};
 pub use open::Opened;
 pub use pool::Pool;
+pub use rendezvous::Affinity;
 pub use requests::{AnswerCut, Answered, BoxError, Length, Request, RequestError, Streamed};
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ mod relay;
 mod resets;
 mod routing;
 mod smuggling;
+mod stickiness;
 mod subprotocols;
 mod timeouts;
 mod tls;
