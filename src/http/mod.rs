@@ -28,6 +28,9 @@ mod request_id;
 mod target;
 mod token;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
 pub use chunked::{ChunkError, Chunks};

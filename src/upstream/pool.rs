@@ -135,7 +135,9 @@ impl Pool {
             if let Some(connection) = self.waiting(&lease) {
                 let mut upload = self.upload(&lease, request, &mut body)?;
                 let outcome = requests::exchange(connection, &mut upload, request).await;
-                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale());
+                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale())
+                    // Lost so late, it was not closed before: the endpoint has had the request.
+                    && Instant::now() < until;
                 if !(is_stale && request.is_repeatable() && upload.is_untouched()) {
                     return self.answered(lease, request, upload, outcome);
                 }

@@ -30,6 +30,7 @@ mod mtls;
 mod networks;
 mod origin;
 mod peers;
+mod plain_bounds;
 mod plain_faults;
 mod plain_http;
 mod program;
