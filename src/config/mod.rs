@@ -10,6 +10,7 @@
 
 mod assemble;
 mod auth;
+mod balance;
 mod conflict;
 mod cors;
 mod encryption;
@@ -44,6 +45,7 @@ mod upstream;
 mod value;
 
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
@@ -64,7 +66,7 @@ pub use route::{
 };
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
-pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

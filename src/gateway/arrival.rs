@@ -3,6 +3,7 @@
 
 use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
+use super::slots::{Crowded, Slot, Slots};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
@@ -20,6 +21,8 @@ pub(super) struct Arrived {
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
     pub(super) scheme: Scheme,
+    /// Of the handshakes in flight, with TLS.
+    pub(super) slot: Option<Slot>,
 }
 
 /// Who is at the other end, as far as it is known by now.
@@ -74,19 +77,22 @@ enum Failure {
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
     Tls(#[from] HandshakeFailure),
 }
 
 /// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
 /// nothing came of it; the peer is told nothing but TLS' own alert.
 pub(super) async fn arrive(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
     deadline: Instant,
 ) -> Option<Arrived> {
     let mut caller = Caller::new(site, entrance, accepted.peer);
-    let preparing = prepare(site, entrance, accepted, &mut caller);
+    let preparing = prepare(slots, site, entrance, accepted, &mut caller);
     match timeout_at(deadline, preparing).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
@@ -102,6 +108,7 @@ pub(super) async fn arrive(
 
 /// What is found out of `caller` is noted there at once, for the log of what fails afterwards.
 async fn prepare(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -123,16 +130,30 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
-    let stream = match &entrance.tls {
-        None => Stream::Plain(socket),
-        Some(tls) => Stream::TlsServer(Box::new(tls.accept(socket).await?)),
+    let (stream, slot) = match &entrance.tls {
+        None => (Stream::Plain(socket), None),
+        Some(tls) => {
+            let slot = begin_tls(slots, &socket).await?;
+            let stream = tls.accept(socket).await?;
+            (Stream::TlsServer(Box::new(stream)), Some(slot))
+        }
     };
     Ok(Arrived {
         stream,
         caller: *caller,
         destination,
         scheme,
+        slot,
     })
+}
+
+/// Browsers, balancers and scans open connections of which they may never make use: these take no
+/// slot until they say something.
+async fn begin_tls(slots: &Slots, socket: &Socket) -> Result<Slot, Failure> {
+    if socket.peek(&mut [0]).await? == 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(slots.take_for_tls().await?)
 }
 
 /// Nothing is read from a peer that is not trusted.
@@ -147,7 +168,7 @@ async fn proxied(socket: &mut Socket, caller: &Caller) -> Result<Proxied, Failur
 async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
     let client = caller.ip();
     let is_silence = match &failure {
-        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Socket(_) | Failure::Crowded(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };

@@ -2,6 +2,7 @@
 
 use super::error::OpenError;
 use super::greeting::Source;
+use super::rendezvous::Affinity;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::Write;
 
@@ -15,6 +16,8 @@ pub struct Ask {
     /// The client's connection, for upstreams that expect a PROXY protocol header; `None` if it has
     /// no address.
     pub source: Option<Source>,
+    /// What binds the client to an endpoint, where the upstream balances by that.
+    pub affinity: Option<Affinity>,
     /// End-to-end headers. Those of the handshake itself are written here, whatever this holds.
     pub headers: HeaderMap,
     /// What the upstream may choose from, in the client's order.
@@ -102,6 +105,7 @@ mod tests {
             path_and_query: path.to_owned(),
             host: "chat.test".to_owned(),
             source: None,
+            affinity: None,
             headers: HeaderMap::new(),
             subprotocols: Vec::new(),
             deflate: None,

@@ -19,6 +19,7 @@ mod error;
 mod greeting;
 mod open;
 mod pool;
+mod rendezvous;
 mod requests;
 mod resolve;
 mod retry;
@@ -30,6 +31,7 @@ pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side,
 pub use greeting::Source;
 pub use open::Opened;
 pub use pool::Pool;
+pub use rendezvous::Affinity;
 pub use requests::{AnswerCut, Answered, BoxError, Length, Request, RequestError, Streamed};
 
 #[cfg(test)]

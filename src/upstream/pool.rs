@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
 use super::greeting::Greeting;
 use super::open::{Answer, Opened, open};
+use super::rendezvous::Affinity;
 use super::requests::{
     self, Answered, BoxError, Connection, Exchanged, Fault, Request, RequestError, Upload,
 };
@@ -58,7 +59,7 @@ impl Pool {
                 upstream: settings.name.clone(),
                 source,
             })?;
-        let roster = Roster::new(Vec::new(), settings.balance);
+        let roster = Roster::new(Vec::new(), &settings.balance);
         let pool = Self {
             settings,
             tls,
@@ -87,6 +88,12 @@ impl Pool {
         self.roster.load().endpoints().len()
     }
 
+    /// Draws a key for a client that has none, so that new clients spread over the endpoints by load
+    /// and weight. The key alone decides from then on.
+    pub fn spread<T>(&self, draw: impl FnMut() -> (Affinity, T)) -> (Affinity, T) {
+        self.roster.load().spread(draw)
+    }
+
     /// Opens a leg for one client. Ends within `open_timeout` whatever happens. Dropping the future
     /// gives everything back.
     pub async fn open(&self, ask: &Ask) -> Result<Opened, OpenError> {
@@ -94,7 +101,7 @@ impl Pool {
         let mut last = OpenError::NoEndpoint {
             cause: self.resolve_first(until).await?,
         };
-        let mut attempts = Attempts::new(self.settings.retries);
+        let mut attempts = Attempts::new(self.settings.retries, ask.affinity);
         while let Some(lease) = self.next(&mut attempts) {
             let outcome = self.attempt(&lease, ask, until).await;
             note(lease.endpoint(), outcome.as_ref().err());
@@ -122,13 +129,15 @@ impl Pool {
         let mut last = OpenError::NoEndpoint {
             cause: self.resolve_first(until).await?,
         };
-        let mut attempts = Attempts::new(self.settings.retries);
+        let mut attempts = Attempts::new(self.settings.retries, request.ask.affinity);
         let mut body = Some(body);
         while let Some(lease) = self.next(&mut attempts) {
             if let Some(connection) = self.waiting(&lease) {
                 let mut upload = self.upload(&lease, request, &mut body)?;
                 let outcome = requests::exchange(connection, &mut upload, request).await;
-                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale());
+                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale())
+                    // Lost so late, it was not closed before: the endpoint has had the request.
+                    && Instant::now() < until;
                 if !(is_stale && request.is_repeatable() && upload.is_untouched()) {
                     return self.answered(lease, request, upload, outcome);
                 }
@@ -329,7 +338,7 @@ impl Pool {
                 entry.endpoints(index, self.settings.resolve, before.endpoints())
             })
             .collect();
-        let now = Roster::new(endpoints, self.settings.balance);
+        let now = Roster::new(endpoints, &self.settings.balance);
         // Taking turns goes on where it was, unless somebody came or went.
         if !now.is_same(&before) {
             self.roster.store(Arc::new(now));
