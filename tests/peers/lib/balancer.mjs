@@ -33,6 +33,15 @@ export class Balancer {
   static async haproxy(listeners) {
     const all = await rows(listeners);
     const sections = all.map(({ name, bind, body }, at) => `listen ${name}\n  bind fd@${FIRST + at} ${bind}\n  ${body}\n`);
+    return Balancer.#haproxy(sections.join('\n'), all);
+  }
+
+  /** As `text` says, which is to listen at `{address}` alone; its port is `ports.main`. */
+  static async haproxyBy(text) {
+    return Balancer.#haproxy(text.replace('{address}', `fd@${FIRST}`), await rows({ main: '' }));
+  }
+
+  static #haproxy(sections, all) {
     const dir = folder({ 'haproxy.cfg': `
       global
         maxconn 200
@@ -42,7 +51,7 @@ export class Balancer {
         timeout client 30s
         timeout server 30s
         timeout tunnel 30s
-      ${sections.join('\n')}` });
+${sections}\n` });
     // It inherits the sockets, so that nobody can take a port in between.
     const descriptors = all.map(({ socket }) => socket._handle.fd);
     const balancer = new Balancer('/usr/sbin/haproxy', ['-db', '-f', path.join(dir, 'haproxy.cfg')], all, descriptors);
@@ -52,13 +61,22 @@ export class Balancer {
 
   /** A `server` for each of `stream` and of `http`, with `bind` behind its address and `body` below. */
   static async nginx({ stream = {}, http = {} }) {
+    return Balancer.#nginx({ stream, http }, ({ port, bind, body }) => `server { listen 127.0.0.1:${port} ${bind}; ${body} }`);
+  }
+
+  /** As `text` says, a `server` of `kind` that is to listen at `{address}`; its port is `ports.main`. */
+  static async nginxBy(kind, text) {
+    return Balancer.#nginx({ [kind]: { main: text } }, ({ port, body }) => body.replace('{address}', `127.0.0.1:${port}`));
+  }
+
+  static async #nginx({ stream = {}, http = {} }, server) {
     // As one process it cannot inherit sockets; should somebody take a port in between, it takes others.
     for (let attempt = 1; ; attempt += 1) {
       const [streams, https] = [await rows(stream), await rows(http)];
       const all = [...streams, ...https];
       await Promise.all(all.map(({ socket }) => once(socket.close(), 'close')));
       const dir = folder();
-      const file = path.join(folder({ 'nginx.conf': configuration(dir, streams, https) }), 'nginx.conf');
+      const file = path.join(folder({ 'nginx.conf': configuration(dir, streams.map(server), https.map(server)) }), 'nginx.conf');
       const balancer = new Balancer('/usr/sbin/nginx', ['-p', dir, '-c', file, '-e', 'stderr'], all);
       if (await balancer.says(/getrlimit/)) return balancer;
       if (attempt === ATTEMPTS) throw new Error(`nginx does not start:\n${balancer.text}`);
@@ -98,7 +116,6 @@ export class Balancer {
 
 /** Of one nginx that keeps all its files in `dir`. */
 function configuration(dir, streams, https) {
-  const server = ({ port, bind, body }) => `server { listen 127.0.0.1:${port} ${bind}; ${body} }`;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${dir}/${kind};`);
   return `
     load_module ${STREAM_MODULE};
@@ -107,6 +124,6 @@ function configuration(dir, streams, https) {
     pid ${dir}/nginx.pid;
     error_log stderr notice;
     events { worker_connections 200; }
-    stream { ${streams.map(server).join('\n')} }
-    http { access_log off; ${temporary.join(' ')} ${https.map(server).join('\n')} }`;
+    stream { ${streams.join('\n')} }
+    http { access_log off; ${temporary.join(' ')} ${https.join('\n')} }`;
 }
