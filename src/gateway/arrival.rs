@@ -1,6 +1,7 @@
 //! From an accepted socket to a stream for HTTP: the PROXY protocol, then TLS, where the listener asks
 //! for them, all before the head's deadline.
 
+use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
@@ -8,7 +9,7 @@ use crate::telemetry::TlsFailed;
 use crate::tls::{HandshakeFailure, Reason};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 /// A connection on which HTTP may begin.
@@ -51,7 +52,7 @@ pub(super) async fn arrive(
     match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
-            failed(entrance, client, failure);
+            failed(entrance, client, failure).await;
             None
         }
         Err(_) => {
@@ -106,24 +107,26 @@ async fn proxied(
     Ok(Proxied::read_from(socket).await?)
 }
 
-/// Who hangs up in silence is a scan or the check of a balancer more often than a client.
-fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
+/// Counts what came to nothing, and lets the client read TLS' alert.
+async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     let is_silence = match &failure {
         Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };
     if is_silence {
+        // A scan or the check of a balancer more often than a client.
         return debug!(?client, cause = %failure, "a connection ended before HTTP");
     }
     let detail = failure.to_string();
-    let (what, reason, server_name) = match failure {
+    let (what, reason, server_name, socket) = match failure {
         Failure::Tls(failure) => (
             "TLS handshake failed",
             failure.reason.label(),
             failure.server_name,
+            failure.socket,
         ),
-        _ => ("PROXY protocol refused", "proxy_protocol", None),
+        _ => ("PROXY protocol refused", "proxy_protocol", None, None),
     };
     entrance.tls_log.failed(TlsFailed {
         what,
@@ -132,6 +135,10 @@ fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
         detail,
         server_name,
     });
+    if let Some(socket) = socket {
+        // A client that does not listen has nothing to be told.
+        let _ = timeout(LAST_WORDS, part(&mut Stream::Plain(socket))).await;
+    }
 }
 
 fn too_slow(entrance: &Entrance, client: Option<IpAddr>) {

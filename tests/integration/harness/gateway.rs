@@ -97,7 +97,6 @@ impl Gateway {
         )
     }
 
-<<<<<<< HEAD
     /// The same behind something that comes before TLS.
     pub async fn connect_tls_behind(&self, first: &[u8], authority: &Authority, name: &str) -> Leg {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
@@ -107,7 +106,8 @@ impl Gateway {
                 .await
                 .unwrap(),
         )
-=======
+    }
+
     /// A TLS connection by `config` that asks for `name`. With TLS 1.3 the gateway may not have looked
     /// at the client's certificate when this ends.
     pub async fn try_tls(
@@ -120,7 +120,6 @@ impl Gateway {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(config.clone());
         within("TLS", connector.connect(name, stream)).await
->>>>>>> tls
     }
 
     /// Asks over a connection of its own.
