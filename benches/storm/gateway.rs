@@ -39,15 +39,15 @@ pub(crate) struct Usage {
 pub(crate) const LIVE_USER: &str = "live";
 
 impl Gateway {
-    pub(crate) async fn start(
-        arguments: &Arguments,
-        server: SocketAddr,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn start(arguments: &Arguments, server: SocketAddr) -> Result<Self, Failure> {
         let folder = TempDir::new()?;
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()])?;
         fs::write(folder.path().join("server.pem"), cert.pem())?;
-        fs::write(folder.path().join("server.key"), signing_key.serialize_pem())?;
+        fs::write(
+            folder.path().join("server.key"),
+            signing_key.serialize_pem(),
+        )?;
         fs::write(folder.path().join("users"), passwords(arguments)?)?;
         let toml = configuration(&arguments.server, server);
         fs::write(folder.path().join("wsgate.toml"), toml)?;
@@ -85,7 +85,10 @@ impl Gateway {
 
     /// Ends it in order.
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pid = self
+            .child
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
         kill_process(pid.ok_or("the gateway has ended")?, Signal::TERM)?;
         let status = timeout(STOP_WITHIN, self.child.wait()).await??;
         if status.success() {
@@ -129,7 +132,10 @@ fn passwords(arguments: &Arguments) -> Result<String, Failure> {
 }
 
 /// The address in the line that says so. The rest of the log is passed on to standard error.
-#[expect(clippy::print_stderr, reason = "what the gateway complains of is worth reading")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what the gateway complains of is worth reading"
+)]
 async fn listening(log: ChildStderr) -> Result<SocketAddr, Failure> {
     let mut lines = BufReader::new(log).lines();
     while let Some(line) = lines.next_line().await? {

@@ -98,10 +98,7 @@ async fn open(dialer: &Dialer) -> Result<TlsStream<TcpStream>, Failure> {
 }
 
 /// A message every 100 to 200 ms, to the end of the process.
-async fn talk(
-    mut stream: TlsStream<TcpStream>,
-    live: std::sync::Arc<Live>,
-) -> Result<(), Failure> {
+async fn talk(mut stream: TlsStream<TcpStream>, live: std::sync::Arc<Live>) -> Result<(), Failure> {
     let mut frame = [0x5A; FRAME];
     frame[..2].copy_from_slice(&[0x82, 0x80 | PAYLOAD as u8]);
     let mut echo = [0; ECHO];

@@ -1,7 +1,7 @@
 //! A reconnect storm: while some sessions talk, thousands of clients come back at once, each with a
 //! full TLS handshake and a password.
 //!
-//! Starts the gateway as a process of its own before an echo server, and tells what the talking
+//! Starts the gateway before an echo server, each a process of its own, and tells what the talking
 //! sessions noticed, how long until all are in, and what it cost:
 //!
 //! ```sh
@@ -31,6 +31,7 @@ use std::thread;
 use std::time::Duration;
 use storm::Storm;
 use tokio::time::sleep;
+use upstream::Upstream;
 
 /// Anything; it ends the run.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -66,6 +67,9 @@ struct Arguments {
     /// The result as JSON on standard output.
     #[arg(long)]
     json: bool,
+    /// Only the server behind the gateway.
+    #[arg(long, hide = true)]
+    upstream: bool,
     /// What `cargo bench` says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -78,6 +82,9 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    if arguments.upstream {
+        return runtime.block_on(upstream::serve());
+    }
     let report = runtime.block_on(run(&arguments))?;
     if arguments.json {
         println!("{:#}", report.json());
@@ -91,12 +98,15 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(arguments: &Arguments) -> Result<Report, Failure> {
-    let upstream = upstream::start()?;
-    let mut gateway = Gateway::start(arguments, upstream).await?;
+    let upstream = Upstream::start().await?;
+    let mut gateway = Gateway::start(arguments, upstream.address).await?;
     let dialer = Dialer::new(&gateway)?;
     // Threads of their own: what the coming clients compute must not delay the talking ones' clocks.
     let live = Arc::new(Live::default());
-    on_a_thread("live", live::run(dialer.clone(), arguments.live, live.clone()))?;
+    on_a_thread(
+        "live",
+        live::run(dialer.clone(), arguments.live, live.clone()),
+    )?;
     live.all_talk(arguments.live).await?;
 
     let quiet = Duration::from_secs(arguments.quiet);

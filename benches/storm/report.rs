@@ -71,7 +71,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} sessions talk, {} clients come at once\n", self.live, self.clients)?;
+        writeln!(
+            f,
+            "{} sessions talk, {} clients come at once\n",
+            self.live, self.clients
+        )?;
         writeln!(
             f,
             "{:8} {:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>12} {:>10}",
@@ -108,7 +112,11 @@ impl fmt::Display for Report {
             ms(&tally.handshakes, 50),
             ms(&tally.handshakes, 99),
         )?;
-        write!(f, "refused: {:?}; failed: {:?}", tally.refused, tally.failed)
+        write!(
+            f,
+            "refused: {:?}; failed: {:?}",
+            tally.refused, tally.failed
+        )
     }
 }
 

@@ -101,7 +101,12 @@ pub(crate) async fn run(
 }
 
 /// Comes until it is let in; waits as long as it is told, with jitter, so that nobody marches in step.
-async fn insist(dialer: &Dialer, user: &str, start: Instant, storm: &Storm) -> TlsStream<TcpStream> {
+async fn insist(
+    dialer: &Dialer,
+    user: &str,
+    start: Instant,
+    storm: &Storm,
+) -> TlsStream<TcpStream> {
     let mut pauses = Pauses::new();
     for attempts in 1.. {
         let began = Instant::now();
@@ -113,7 +118,10 @@ async fn insist(dialer: &Dialer, user: &str, start: Instant, storm: &Storm) -> T
                 tally.attempts = tally.attempts.max(attempts);
                 return stream;
             }
-            Ok(Ok(Attempt::Refused { status, retry_after })) => {
+            Ok(Ok(Attempt::Refused {
+                status,
+                retry_after,
+            })) => {
                 *storm.tally().refused.entry(status).or_default() += 1;
                 retry_after.unwrap_or(AGAIN)
             }

@@ -1,31 +1,50 @@
-//! The server behind the gateway: accepts every handshake and echoes every frame.
+//! The server behind the gateway, a process of its own: accepts every handshake and echoes every frame.
 //!
 //! By hand, so that it costs the machine as little as a server can.
 
-use crate::{Failure, on_a_thread};
+use crate::Failure;
 use std::net::{Ipv4Addr, SocketAddr};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::process::{Child, Command};
 use wsgate::frame::{Header, mask};
 use wsgate::http::accept_key;
 
 /// As many handshakes as come at once may wait.
 const BACKLOG: u32 = 4096;
 
-/// Serves on a thread of its own, to the end of the process.
-pub(crate) fn start() -> Result<SocketAddr, Failure> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?;
-    drop(listener);
-    on_a_thread("upstream", serve(address))?;
-    Ok(address)
+/// Running; killed when it is dropped.
+pub(crate) struct Upstream {
+    _child: Child,
+    pub(crate) address: SocketAddr,
 }
 
-async fn serve(address: SocketAddr) -> Result<(), Failure> {
+impl Upstream {
+    /// This program once more, as [`serve`].
+    pub(crate) async fn start() -> Result<Self, Failure> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("--upstream")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("no standard output")?;
+        let told = BufReader::new(output).lines().next_line().await?;
+        Ok(Self {
+            address: told.ok_or("the upstream did not start")?.parse()?,
+            _child: child,
+        })
+    }
+}
+
+/// Tells its address on standard output and echoes to the end of the process.
+#[expect(clippy::print_stdout, reason = "the address")]
+pub(crate) async fn serve() -> Result<(), Failure> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener: TcpListener = socket.listen(BACKLOG)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = socket.listen(BACKLOG)?;
+    println!("{}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
