@@ -4,16 +4,19 @@
 //! A refusal is no error but normal life; what the client is told is decided elsewhere.
 
 pub mod auth;
+mod cors;
 mod identity;
 mod network;
 mod origin;
 
+pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 
 use crate::http::Origin;
 use auth::{Check, Method, Source};
+use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +45,19 @@ pub struct Ask<'a> {
     /// The origin that the request was sent to; `None` if its host is not one that the gateway
     /// answers for.
     pub own_origin: Option<Origin>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a request is for, as far as pages of other origins are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To become a session.
+    Session,
+    /// To read: what any page may do, as browsers keep the answer from it.
+    Reading,
+    /// To change something.
+    Writing,
 }
 
 /// The handshake may enter.
@@ -86,11 +102,14 @@ impl Admission {
         }
     }
 
+    /// May the page that asks, if it is one? The first part of [`Self::admit`].
+    pub fn check_origin(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
+        self.origin.check(ask)
+    }
+
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
-        let origin = Origin::of(ask.headers);
-        self.origin
-            .check(origin, ask.own_origin.as_ref(), ask.headers)?;
+        self.origin.check(ask)?;
         let identity = self.authenticate(ask).await?;
         Ok(Permit {
             identity,
@@ -122,6 +141,16 @@ impl Admission {
             challenges: Arc::clone(&self.challenges),
             had_credential,
         })
+    }
+}
+
+impl Purpose {
+    /// Of an ordinary request (RFC 9110 §9.2.1).
+    pub fn of(method: &HttpMethod) -> Self {
+        match method.is_safe() {
+            true => Self::Reading,
+            false => Self::Writing,
+        }
     }
 }
 
@@ -226,6 +255,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+            purpose: Purpose::Session,
         };
         admission.admit(&ask).await
     }

@@ -4,6 +4,7 @@
 //! Origins compare as scheme, host and port, never as text. Who sends none is no browser, unless
 //! Fetch Metadata says otherwise.
 
+use super::{Ask, Purpose};
 use crate::config::{self, OriginPattern, OriginPolicy};
 use crate::http::{Origin, OriginError, Scheme};
 use http::HeaderMap;
@@ -71,17 +72,15 @@ impl OriginRule {
         }
     }
 
-    /// Judges what a request says of its origin. `own` is the origin that the request itself was
-    /// sent to; `None` if its host is not one that the gateway answers for.
-    pub fn check(
-        &self,
-        origin: Result<Option<Origin>, OriginError>,
-        own: Option<&Origin>,
-        headers: &HeaderMap,
-    ) -> Result<(), OriginRefusal> {
-        let Some(origin) = origin? else {
-            return self.check_missing(headers);
-        };
+    /// Judges what a request says of its origin.
+    pub fn check(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
+        match Origin::of(ask.headers)? {
+            Some(origin) => self.check_origin(origin, ask.own_origin.as_ref()),
+            None => self.check_missing(ask),
+        }
+    }
+
+    fn check_origin(&self, origin: Origin, own: Option<&Origin>) -> Result<(), OriginRefusal> {
         match &self.admitted {
             Admitted::Own if own == Some(&origin) => Ok(()),
             Admitted::Own => Err(OriginRefusal::NotOwn(origin)),
@@ -90,12 +89,17 @@ impl OriginRule {
         }
     }
 
-    fn check_missing(&self, headers: &HeaderMap) -> Result<(), OriginRefusal> {
-        if self.require {
+    /// Browsers tell the origin of whatever wants to change something; of what only reads they do
+    /// not, so a link from elsewhere must pass.
+    fn check_missing(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
+        if ask.purpose == Purpose::Reading {
+            return Ok(());
+        }
+        if self.require && ask.purpose == Purpose::Session {
             return Err(OriginRefusal::Missing);
         }
         let is_open = matches!(self.admitted, Admitted::Listed { any: true, .. });
-        if !is_open && is_cross_site(headers) {
+        if !is_open && is_cross_site(ask.headers) {
             return Err(OriginRefusal::CrossSite);
         }
         Ok(())
@@ -246,6 +250,16 @@ mod tests {
         own: Option<&str>,
         fetch_site: Option<&str>,
     ) -> Result<(), &'static str> {
+        check_for(rule, lines, own, fetch_site, Purpose::Session)
+    }
+
+    fn check_for(
+        rule: &OriginRule,
+        lines: &[&str],
+        own: Option<&str>,
+        fetch_site: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<(), &'static str> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append("origin", line.parse().unwrap());
@@ -254,8 +268,13 @@ mod tests {
             headers.append("sec-fetch-site", site.parse().unwrap());
         }
         let own = own.map(|text| Origin::parse(text).unwrap());
-        rule.check(Origin::of(&headers), own.as_ref(), &headers)
-            .map_err(|refusal| refusal.label())
+        let ask = Ask {
+            headers: &headers,
+            query: None,
+            own_origin: own,
+            purpose,
+        };
+        rule.check(&ask).map_err(|refusal| refusal.label())
     }
 
     const REFUSED: Result<(), &str> = Err("origin_refused");
@@ -297,6 +316,28 @@ mod tests {
                 expected,
                 "{origin} {own:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_origin_that_must_be_there_need_not_be_for_ordinary_requests() {
+        use Purpose::*;
+        let own = Some("https://chat.example.com");
+        let (missing, cross_site) = (Err("origin_missing"), Err("origin_cross_site"));
+        for (purpose, lines, site, expected) in [
+            (Session, &[][..], None, missing),
+            (Reading, &[], None, Ok(())),
+            (Writing, &[], None, Ok(())),
+            // A link on another page is no attack; what changes something may be one.
+            (Reading, &[], Some("cross-site"), Ok(())),
+            (Writing, &[], Some("cross-site"), cross_site),
+            (Writing, &[], Some("same-origin"), Ok(())),
+            (Reading, &["https://evil.com"], None, REFUSED),
+            (Writing, &["https://evil.com"], None, REFUSED),
+            (Writing, &["https://chat.example.com"], None, Ok(())),
+        ] {
+            let found = check_for(&rule(None, true), lines, own, site, purpose);
+            assert_eq!(found, expected, "{purpose:?} {lines:?} {site:?}");
         }
     }
 

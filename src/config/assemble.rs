@@ -147,6 +147,8 @@ impl Names {
             identity_header: keys.identity_header,
             request_headers: keys.request_headers,
             response_headers: keys.response_headers,
+            http_requests: keys.http_requests,
+            cors: keys.cors.map(|cors| cors.value),
             compression: keys.compression,
             limits: keys.limits,
             heartbeat: keys.heartbeat,
@@ -186,7 +188,7 @@ impl Names {
                 {
                     return Some(Arc::clone(known));
                 }
-                let upstream = Arc::new(upstream);
+                let upstream: Arc<Upstream> = upstream.into();
                 self.upstreams.push(Arc::clone(&upstream));
                 Some(upstream)
             }

@@ -22,6 +22,7 @@ pub(super) fn check(root: &Root, log: &Log) {
     let routes: Vec<&At<RouteKeys>> = root.routes.iter().flatten().collect();
     for route in &routes {
         check_lists(&route.value, log);
+        super::cors::check(&route.value, log);
     }
     for_pairs(&routes, |first, second| check_routes(first, second, log));
 }

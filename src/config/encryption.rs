@@ -18,7 +18,7 @@ pub(super) fn check(root: &Root, log: &Log) {
         .collect();
     for listener in root.listeners.iter().flatten() {
         check_client_certificates(&listener.value, log);
-        check_redirect(&listener.value, &routes, log);
+        check_redirect(&listener.value, log);
         check_credentials(&listener.value, &routes, log);
     }
 }
@@ -42,7 +42,7 @@ fn check_client_certificates(listener: &ListenerKeys, log: &Log) {
     }
 }
 
-fn check_redirect(listener: &ListenerKeys, routes: &[&RouteKeys], log: &Log) {
+fn check_redirect(listener: &ListenerKeys, log: &Log) {
     let redirect = &listener.redirect_https;
     if redirect.value.is_none() {
         return;
@@ -57,19 +57,8 @@ fn check_redirect(listener: &ListenerKeys, routes: &[&RouteKeys], log: &Log) {
         log.add(
             Problem::new("`redirect_https` where clients use https already")
                 .at(&redirect.place)
-                .label("would redirect for ever")
+                .label("no request would be redirected")
                 .help("leave out `redirect_https`, or `public_scheme = \"https\"`"),
-        );
-    }
-    let name = listener.name();
-    let named = routes
-        .iter()
-        .flat_map(|route| route.listeners.iter().flatten());
-    for reference in named.filter(|reference| reference.value == name) {
-        log.add(
-            Problem::new(format!("the listener `{name}` serves no routes"))
-                .at(&reference.place)
-                .see(&redirect.place, "it only redirects"),
         );
     }
 }
@@ -91,7 +80,7 @@ fn check_credentials(listener: &ListenerKeys, routes: &[&RouteKeys], log: &Log) 
 }
 
 /// Whether what clients send can be read by nobody else: encrypted, here or before, or never on a
-/// wire. A listener that only redirects asks for nothing.
+/// wire. A listener that redirects serves only what came by https to a trusted proxy.
 fn is_confidential(listener: &ListenerKeys) -> bool {
     let is_local = match &listener.address.value {
         BindAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),

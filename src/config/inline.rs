@@ -14,7 +14,7 @@ pub(super) enum Serves {
     /// One of `[upstreams]`.
     Named(String),
     /// An endpoint, with the defaults of an upstream.
-    Inline(Upstream),
+    Inline(Box<Upstream>),
 }
 
 /// A kind: the `upstream` of a route.
@@ -31,7 +31,8 @@ impl Kind for ServesKind {
     fn read(&self, node: &Node<'_>) -> Option<Serves> {
         let written = node.text(&self.shape().text)?;
         if is_endpoint(&written) {
-            return inline(node, &written).map(Serves::Inline);
+            let upstream = inline(node, &written)?;
+            return Some(Serves::Inline(Box::new(upstream)));
         }
         let name = refers_to(Refers::Upstream).read(node)?;
         Some(Serves::Named(name.value))

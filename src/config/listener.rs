@@ -58,8 +58,9 @@ section! {
             ("http", Some(Scheme::Http)),
             ("https", Some(Scheme::Https)),
         ]), or("auto");
-        /// Whether every request is answered with a redirect (308) to the same URL by https: `true`
-        /// to port 443, or the port. For a plain listener beside one with TLS; it serves no routes.
+        /// Whether requests that come by http are answered with a redirect (308) to the same URL by
+        /// https: `true` to port 443, or the port. For a plain listener beside one with TLS. It
+        /// serves routes only where a trusted proxy tells that a client came by https.
         pub(super) redirect_https: At<Option<u16>> = at(redirect()), or(false);
         /// Whether routes with `auth` may be served without TLS to clients elsewhere, so that
         /// everybody on the way can read their credentials.

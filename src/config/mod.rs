@@ -12,6 +12,7 @@ mod admin;
 mod assemble;
 mod auth;
 mod conflict;
+mod cors;
 mod encryption;
 mod endpoint;
 mod find;
@@ -45,6 +46,7 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
 pub use header::HeaderEdits;
@@ -59,7 +61,9 @@ pub use network::TrustedProxy;
 pub use problem::Problems;
 pub use quick::quick;
 pub use reference::{reference, schema};
-pub use route::{Compression, Heartbeat, NetworkPolicy, OriginPolicy, Route, Timeouts};
+pub use route::{
+    Compression, Heartbeat, HttpRequests, NetworkPolicy, OriginPolicy, Route, Timeouts,
+};
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};

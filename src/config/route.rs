@@ -1,5 +1,6 @@
 //! `[[routes]]` and `[route_defaults]`: which handshakes go where, and under which rules.
 
+use super::cors::Cors;
 use super::header::{HeaderEdits, header_edits, header_name, token};
 use super::host::host;
 use super::inline::{Serves, serves};
@@ -48,6 +49,10 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Edits of the answer to the client.
     pub response_headers: HeaderEdits,
+    /// What becomes of requests that are no handshakes.
+    pub http_requests: HttpRequests,
+    /// `[routes.cors]`
+    pub cors: Option<Cors>,
     /// What becomes of an offer of permessage-deflate.
     pub compression: Compression,
     /// `[routes.limits]`
@@ -106,6 +111,16 @@ section! {
         pub(super) request_headers: HeaderEdits = header_edits(), or({});
         /// Edits of the answer that the client gets.
         pub(super) response_headers: HeaderEdits = header_edits(), or({});
+        /// What becomes of requests that are no handshakes: `"reject"` answers 426, `"proxy"` passes
+        /// them on to the same upstream, under the same checks. Of several routes of one host and
+        /// path, which differ in `subprotocols`, the one without takes them, else the first that
+        /// says `"proxy"`.
+        pub(super) http_requests: HttpRequests = choice(&[
+            ("reject", HttpRequests::Reject),
+            ("proxy", HttpRequests::Proxy),
+        ]), or("reject");
+        /// What pages of other origins may do with ordinary requests. Left out: what the upstream says.
+        pub(super) cors: Option<At<Cors>> = at(table()), optional;
         /// `"off"` takes permessage-deflate out of the offer. `"passthrough"` lets client and
         /// upstream agree on it; limits then count compressed bytes, and text is not checked.
         pub(super) compression: Compression = choice(&[
@@ -140,6 +155,15 @@ pub struct OriginPolicy {
     pub origins: Option<Vec<OriginPattern>>,
     /// Refuse handshakes without an Origin too.
     pub require: bool,
+}
+
+/// `http_requests`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpRequests {
+    /// They are answered 426.
+    Reject,
+    /// They go to the upstream.
+    Proxy,
 }
 
 /// `allow_ips` and `deny_ips`
@@ -180,7 +204,7 @@ ping_interval = "1m"
 }
 
 section! {
-    /// When a session ends by itself.
+    /// When a session, or an ordinary request, ends by itself.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Timeouts at "`[routes.timeouts]`" {
         /// How long a session may go without a message either way. Pings don't count.
@@ -191,6 +215,14 @@ section! {
         pub write: Option<Duration> = or_off(duration("100ms")), or("60s");
         /// From our Close to the end of the connection: how long the peer has to answer.
         pub close: Duration = duration("10ms"), or("5s");
+        /// With `http_requests = "proxy"`: from the end of an ordinary request to the head of the
+        /// upstream's answer, after which it is 504. It must be longer than the server holds a long
+        /// poll.
+        pub response: Option<Duration> = or_off(duration("10ms")), or("60s");
+        /// With `http_requests = "proxy"`: how long the body of an ordinary request, or of its
+        /// answer, may stand still. A server that sends events more seldom than that needs a longer
+        /// time, or `"off"`.
+        pub body: Option<Duration> = or_off(duration("10ms")), or("60s");
     }
     example r#"[[routes]]
 upstream = "ws://10.0.0.1:8080"

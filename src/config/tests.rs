@@ -38,6 +38,7 @@ fn defaults_are_those_of_the_documentation() {
         upgrade_timeout: seconds(10),
         open_timeout: seconds(15),
         retries: 2,
+        keep_alive: Some(Duration::from_secs(4)),
         resolve: Resolve::All,
         resolve_interval: seconds(30),
         proxy_protocol: ProxyProtocol::Off,
@@ -64,6 +65,8 @@ fn defaults_are_those_of_the_documentation() {
         identity_header: None,
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
+        http_requests: HttpRequests::Reject,
+        cors: None,
         compression: Compression::Off,
         limits: Limits {
             handshake_rate: Vec::new(),
@@ -90,6 +93,8 @@ fn defaults_are_those_of_the_documentation() {
             max_duration: None,
             write: Some(seconds(60)),
             close: seconds(5),
+            response: Some(seconds(60)),
+            body: Some(seconds(60)),
         },
     };
     let expected = Settings {

@@ -59,7 +59,7 @@ section! {
             ("required", ClientAuth::Required),
             ("optional", ClientAuth::Optional),
         ])), optional;
-        /// Lists of revoked certificates, PEM or DER. Once there is any, each issuer of client
+        /// Lists of revoked certificates, PEM or DER, version 2. Once there is any, each issuer of client
         /// certificates needs one: a client whose issuer has none is refused. The client's own
         /// certificate is looked up, not those of authorities between it and the root. Of several
         /// lists of one issuer the newest counts; one that is past its next update is used on, and

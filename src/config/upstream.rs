@@ -2,7 +2,7 @@
 
 use super::endpoint::{Endpoint, endpoint};
 use super::host;
-use super::kind::{Parsed, choice, count, duration, filled, parsed, table};
+use super::kind::{Parsed, choice, count, duration, filled, or_off, parsed, table};
 use super::section::section;
 use super::tls::UpstreamTls;
 use std::time::Duration;
@@ -36,6 +36,10 @@ section! {
         /// How many other endpoints are tried. Only a failed connect, or a connection lost before
         /// any byte of an answer, is tried again.
         pub retries: u32 = count(0..=16), or(2);
+        /// How long a connection that has carried an ordinary request waits for the next one. It must
+        /// be shorter than the server's own time (Node closes after 5 seconds). `"off"`: each request
+        /// has a connection of its own. Sessions always have one.
+        pub keep_alive: Option<Duration> = or_off(duration("10ms")), or("4s");
         /// `"all"`: each address of a host name is an endpoint. `"one"`: the name is.
         pub resolve: Resolve = choice(&[
             ("all", Resolve::All),

@@ -3,14 +3,15 @@
 use super::arrival::{self, Arrived};
 use super::failure::Failure;
 use super::guard::Guarded;
+use super::link::Link;
+use super::request::Answer;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
 use crate::http::Scheme;
 use crate::net::{Accepted, Stream};
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -20,7 +21,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -30,6 +30,9 @@ use tracing::debug;
 
 /// How long a client may take to accept the last words before its connection is dropped.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Bytes of an answer that may wait for a client to take them.
+const WRITES_MAX: usize = 64 * 1024;
 
 /// A socket that was just accepted, with what it holds for as long as it lives.
 pub(super) struct Arrival {
@@ -57,8 +60,8 @@ pub(super) struct Exchange {
     pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
-    /// Whether a request has come and its answer is not yet decided.
-    is_answering: AtomicBool,
+    /// To and from the guard.
+    pub(super) link: Arc<Link>,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
@@ -82,7 +85,7 @@ impl Exchange {
     /// answer. Cancel-safe.
     async fn closing_time(&self) {
         self.gate.closing_time().await;
-        while self.is_answering.load(Ordering::Relaxed) {
+        while self.link.is_owed() {
             self.gate.closing_time().await;
         }
     }
@@ -129,7 +132,7 @@ pub(super) async fn serve(arrival: Arrival) {
         scheme,
         server_name: server_name(&stream),
         site,
-        is_answering: AtomicBool::new(false),
+        link: Arc::default(),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -156,11 +159,14 @@ async fn speak_http(
 ) -> Option<(Stream, Bytes, Box<Tunnel>)> {
     let listener = exchange.site.listener(exchange.listener);
     let guarded = Guarded::new(stream, listener.max_header_size)
-        .with_deadline(deadline, listener.head_timeout);
+        .with_deadline(deadline, listener.head_timeout)
+        .with_link(exchange.link.clone());
     let mut http = http1::Builder::new()
         .auto_date_header(false)
         // A client may end its sending with its request and still wants its answer.
         .half_close(true)
+        // What a slow reader has not taken yet waits here, and no more than that.
+        .max_buf_size(listener.max_header_size + WRITES_MAX)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
     let result = tokio::select! {
         result = poll_fn(|cx| http.poll_without_shutdown(cx)) => result,
@@ -192,6 +198,9 @@ async fn last_words(guarded: Guarded<Stream>, exchange: &Exchange) {
     let too_slow = is_too_slow.then_some(Failure::HeadTooSlow);
     let verdict = guarded.verdict().map(Failure::Head).or(too_slow);
     let (mut stream, _) = guarded.into_inner();
+    if exchange.link.is_cut() {
+        return stream.reset();
+    }
     let goodbye = async {
         if let Some(verdict) = verdict {
             let reply = request::refuse_head(exchange, verdict);
@@ -217,17 +226,16 @@ pub(super) async fn part(stream: &mut Stream) -> io::Result<()> {
 struct Requests(Arc<Exchange>);
 
 impl Service<Request<Incoming>> for Requests {
-    type Response = Response<Full<Bytes>>;
+    type Response = Answer;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = self.0.clone();
-        exchange.is_answering.store(true, Ordering::Relaxed);
+        exchange.link.begin();
         Box::pin(async move {
             let answer = request::serve(&exchange, request).await;
-            exchange.is_answering.store(false, Ordering::Relaxed);
-            Ok(answer.map(Full::new))
+            Ok(answer.map(|body| body.tells(exchange.link.clone())))
         })
     }
 }

@@ -1,12 +1,12 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::{NetworkRefusal, Refusal};
+use crate::admission::{CorsRefusal, NetworkRefusal, Refusal};
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
-use crate::upstream::{OpenError, Refused, Side};
+use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) enum Failure {
     /// The certificate that the client was shown is not for the host that it asks for.
     #[error("this host is not served on this connection")]
     Misdirected,
-    /// This listener only says where to go.
+    /// This listener sends those who come by http on to https.
     #[error("this is served by https")]
     ByHttps(HeaderValue),
     /// It asks for an upgrade, but not rightly.
@@ -38,6 +38,21 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
+    /// A method that no ordinary request may have here.
+    #[error("the method {0} is not served")]
+    Method(Method),
+    /// A browser asks whether a page may do what pages may not.
+    #[error(transparent)]
+    Preflight(#[from] CorsRefusal),
+    /// The body of an ordinary request broke off or is malformed.
+    #[error("the body of the request broke off")]
+    Body(#[source] BoxError),
+    /// The body of an ordinary request stood still.
+    #[error("the body of the request took too long")]
+    BodyTooSlow,
+    /// Whoever sent an ordinary request does not wait for the answer.
+    #[error("the client has hung up")]
+    ClientGone,
     /// The client's address may not enter.
     #[error(transparent)]
     Network(#[from] NetworkRefusal),
@@ -54,6 +69,9 @@ pub(super) enum Failure {
 
 /// When to come back where nobody can say better.
 const RETRY_SOON: Duration = Duration::from_secs(5);
+
+/// What may be asked for where ordinary requests are passed on, as far as it has a usual name.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
@@ -74,6 +92,9 @@ impl Failure {
             Self::Handshake(HandshakeError::Method(_) | HandshakeError::Connect)
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            Self::Method(_) => {
+                headers.insert(ALLOW, HeaderValue::from_static(METHODS));
             }
             Self::ByHttps(location) => {
                 headers.insert(LOCATION, location);
@@ -116,6 +137,12 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Preflight(_) => StatusCode::FORBIDDEN,
+            Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            // Nobody reads it but the operator.
+            Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::Network(_) => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
@@ -139,6 +166,11 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
+            Self::Method(_) => "bad_method",
+            Self::Preflight(_) => "preflight_refused",
+            Self::Body(_) => "bad_body",
+            Self::BodyTooSlow => "body_timeout",
+            Self::ClientGone => "client_gone",
             Self::Network(_) => "address_refused",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
@@ -194,6 +226,16 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
     answer
 }
 
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Upstream(error) => Self::Upstream(error),
+            RequestError::Body(cause) => Self::Body(cause),
+            RequestError::BodyTooSlow => Self::BodyTooSlow,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +255,7 @@ mod tests {
             ),
             (HandshakeError::Key.into(), 400),
             (HandshakeError::Version.into(), 426),
-            (HandshakeError::Method(http::Method::POST).into(), 405),
+            (HandshakeError::Method(Method::POST).into(), 405),
             (NoRoute::Host.into(), 404),
             (NoRoute::Path.into(), 404),
             (NoRoute::Subprotocol.into(), 400),

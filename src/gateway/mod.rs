@@ -2,20 +2,27 @@
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
-//! `client` knows who asks, `request` tells the story of one request,
-//! `tunnel` reaches the upstream and carries the session, `failure` says what a client is told.
+//! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
+//! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
+//! told.
 
 mod arrival;
+mod body;
 mod client;
 mod connection;
+mod cors;
 mod failure;
 mod guard;
+mod link;
 mod listener;
+mod passing;
+mod plain;
 mod rates;
 mod request;
 mod service;
 mod site;
 mod tunnel;
+mod upstream_request;
 mod worker;
 
 pub use listener::accept;

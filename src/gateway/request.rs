@@ -1,25 +1,25 @@
 //! The story of one request: what it asks, where it goes, whether it may, who serves it.
 
+use super::body::Body;
 use super::client::Client;
 use super::connection::Exchange;
+use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
-use super::tunnel;
+use super::{plain, tunnel};
 use crate::admission;
-use crate::http::{Ask, Handshake, Target, request_id, to_bytes};
+use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What is answered. Requests have no use for a streamed body here: a handshake has none, and
-/// refusals are short.
-pub(super) type Answer = Response<Bytes>;
+/// What is answered.
+pub(super) type Answer = Response<Body>;
 
 /// What is known of a request so far; a refusal is logged with as much of it as there is.
 pub(super) struct Story<'a> {
@@ -29,16 +29,20 @@ pub(super) struct Story<'a> {
     pub(super) client: Client,
     target: Option<Target>,
     service: Option<Arc<Service>>,
+    /// What the answer says of whose pages may read it.
+    marking: Option<Marking>,
 }
 
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
-    let (mut parts, _) = request.into_parts();
-    match story.decide(&mut parts).await {
+    let (mut parts, body) = request.into_parts();
+    let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
-        Err(failure) => story.refuse(failure),
-    }
+        Err(failure) => story.refuse(failure).map(Body::from),
+    };
+    story.mark(answer.headers_mut());
+    answer
 }
 
 /// The bytes that answer a head which never became a request.
@@ -56,10 +60,11 @@ impl<'a> Story<'a> {
             client: Client::of_connection(exchange),
             target: None,
             service: None,
+            marking: None,
         }
     }
 
-    async fn decide(&mut self, parts: &mut Parts) -> Result<Answer, Failure> {
+    async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
@@ -70,13 +75,35 @@ impl<'a> Story<'a> {
             return Err(Failure::Misdirected);
         }
         let entrance = self.exchange.site.listener(self.exchange.listener);
-        if let Some(port) = entrance.redirect_https {
+        // Who came by https to a trusted proxy would be sent round for ever.
+        if let Some(port) = entrance.redirect_https
+            && self.client.scheme == Scheme::Http
+        {
             let location = target.by_https(port)?;
             return Err(Failure::ByHttps(location));
         }
         match ask {
             Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
-            Ask::Plain => self.plain(parts, &target).await,
+            Ask::Other(error) => self.other(parts, &target, body, error).await,
+            Ask::Plain => self.plain(parts, &target, body).await,
+        }
+    }
+
+    /// A client asks for an upgrade to something else. It may be told no by being answered as if it
+    /// had not asked (RFC 9110 §7.8), where there is somebody to answer it.
+    async fn other(
+        &mut self,
+        parts: &mut Parts,
+        target: &Target,
+        body: Incoming,
+        error: HandshakeError,
+    ) -> Result<Answer, Failure> {
+        let is_proxied = self
+            .find_plain(target)
+            .is_ok_and(|service| service.plain.is_proxied);
+        match is_proxied {
+            true => self.plain(parts, target, body).await,
+            false => Err(error.into()),
         }
     }
 
@@ -97,48 +124,97 @@ impl<'a> Story<'a> {
         service.network.check(self.client.address)?;
         let permit = service
             .admission
-            .admit(&admission::Ask {
-                headers: &parts.headers,
-                query: target.query.as_deref(),
-                own_origin: exchange.site.own_origin(entrance, target, &self.client),
-            })
+            .admit(&self.ask(parts, target, admission::Purpose::Session))
             .await?;
         tunnel::open(self, &service, permit, parts, target, handshake).await
     }
 
-    /// An ordinary request: the built-in upstream has a page, everything else speaks WebSocket only.
-    async fn plain(&mut self, parts: &Parts, target: &Target) -> Result<Answer, Failure> {
-        let exchange = self.exchange;
-        let entrance = exchange.site.listener(exchange.listener);
-        let service = entrance
-            .routes
-            .find_plain(&target.host, &target.path)?
-            .clone();
+    /// An ordinary request: the built-in upstream has a page, others are asked where the route says so.
+    async fn plain(
+        &mut self,
+        parts: &mut Parts,
+        target: &Target,
+        body: Incoming,
+    ) -> Result<Answer, Failure> {
+        let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
-        if !is_read || !service.pool.is_builtin() {
+        if let Some(answer) = self.cors(&service, parts, target) {
+            return answer;
+        }
+        if service.pool.is_builtin() {
+            return self.page(&service, parts, target).await;
+        }
+        match service.plain.is_proxied {
+            // On the heap: a handshake's future must not have room for it.
+            true => Box::pin(plain::serve(self, &service, parts, body, target)).await,
+            false => Err(Failure::PlainRequest),
+        }
+    }
+
+    /// Answers a preflight, and notes what any other answer is to say.
+    fn cors(
+        &mut self,
+        service: &Service,
+        parts: &Parts,
+        target: &Target,
+    ) -> Option<Result<Answer, Failure>> {
+        let rule = service.plain.cors.as_ref()?;
+        let mut marking = Marking::of(self, service, parts, target);
+        let answer = marking.preflight(self, service, rule, parts, target);
+        self.marking = Some(marking);
+        answer
+    }
+
+    fn mark(&self, answer: &mut HeaderMap) {
+        let service = self.service.as_ref();
+        let rule = service.and_then(|service| service.plain.cors.as_ref());
+        if let (Some(marking), Some(rule)) = (&self.marking, rule) {
+            marking.apply(rule, answer);
+        }
+    }
+
+    async fn page(
+        &self,
+        service: &Service,
+        parts: &Parts,
+        target: &Target,
+    ) -> Result<Answer, Failure> {
+        if parts.method != Method::GET && parts.method != Method::HEAD {
             return Err(Failure::PlainRequest);
         }
-        service
-            .admission
-            .authenticate(&admission::Ask {
-                headers: &parts.headers,
-                query: target.query.as_deref(),
-                own_origin: None,
-            })
-            .await?;
-        let mut page = builtin::page();
-        if parts.headers.contains_key(TRANSFER_ENCODING) {
-            // Nobody looks for the end of the chunks, so nothing behind them may be a request.
-            page.headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+        let ask = self.ask(parts, target, admission::Purpose::Reading);
+        service.admission.authenticate(&ask).await?;
+        Ok(builtin::page().map(Body::from))
+    }
+
+    fn find_plain(&self, target: &Target) -> Result<Arc<Service>, Failure> {
+        let exchange = self.exchange;
+        let routes = &exchange.site.listener(exchange.listener).routes;
+        let is_proxied = |service: &Arc<Service>| service.plain.is_proxied;
+        let found = routes.find_plain(&target.host, &target.path, is_proxied);
+        Ok(found?.clone())
+    }
+
+    /// What admission judges.
+    pub(super) fn ask<'p>(
+        &self,
+        parts: &'p Parts,
+        target: &'p Target,
+        purpose: admission::Purpose,
+    ) -> admission::Ask<'p> {
+        let exchange = self.exchange;
+        let entrance = exchange.site.listener(exchange.listener);
+        admission::Ask {
+            headers: &parts.headers,
+            query: target.query.as_deref(),
+            own_origin: exchange.site.own_origin(entrance, target, &self.client),
+            purpose,
         }
-        Ok(page)
     }
 
     /// Logs a failure and says what is answered.
-    fn refuse(&self, failure: Failure) -> Answer {
+    fn refuse(&self, failure: Failure) -> Response<Bytes> {
         let exchange = self.exchange;
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,

@@ -1,5 +1,6 @@
 //! What a route does with the handshakes that match it: its settings, ready for use.
 
+use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, NetworkRule, OriginRule, auth};
@@ -28,6 +29,7 @@ pub(super) struct Service {
     pub(super) rates: Rates,
     /// The rules of its sessions, and what passes in them.
     pub(super) courses: Courses,
+    pub(super) plain: PlainRules,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -75,6 +77,7 @@ impl Service {
             response_headers: edits(route, &route.response_headers)?,
             rates,
             courses: Courses::new(rules),
+            plain: PlainRules::new(route),
         })
     }
 

@@ -1,17 +1,14 @@
 //! A handshake that was admitted: reach the upstream, answer the client, carry the session.
 
-use super::connection::Exchange;
 use super::failure::Failure;
 use super::request::{Answer, Story};
 use super::service::Service;
+use super::upstream_request::upstream_ask;
 use super::worker::Place;
 use super::{Gate, going_away};
 use crate::admission::Permit;
 use crate::config::Compression;
-use crate::http::{
-    Forwarded, Handshake, Target, accept_key, offer_for_upstream, remove_handshake,
-    remove_hop_by_hop,
-};
+use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
 use crate::relay::{Control, Early, Negotiated, Rules, relay};
 use crate::session::Session;
@@ -21,7 +18,7 @@ use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -47,7 +44,14 @@ pub(super) async fn open(
     target: &Target,
     handshake: Handshake,
 ) -> Result<Answer, Failure> {
-    let ask = upstream_ask(story, service, &permit, parts, target, &handshake);
+    let ask = upstream::Ask {
+        subprotocols: service.offer(&handshake.subprotocols),
+        deflate: match service.compression {
+            Compression::Off => None,
+            Compression::Passthrough => offer_for_upstream(&handshake),
+        },
+        ..upstream_ask(story, service, &permit, parts, target)
+    };
     let mut opened = service.pool.open(&ask).await?;
     let answer = switching_protocols(service, &handshake, &mut opened);
     let session = Session {
@@ -71,7 +75,7 @@ pub(super) async fn open(
     };
     let account = service
         .rates
-        .account(permit.identity.as_ref(), story.exchange.client);
+        .account(permit.identity.as_ref(), story.client.address);
     let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
@@ -83,66 +87,9 @@ pub(super) async fn open(
     Ok(answer)
 }
 
-/// The request as the upstream gets it: what the client said end to end, less what the gateway
-/// used up, plus what the gateway vouches for.
-fn upstream_ask(
-    story: &Story<'_>,
-    service: &Service,
-    permit: &Permit,
-    parts: &mut Parts,
-    target: &Target,
-    handshake: &Handshake,
-) -> upstream::Ask {
-    let Exchange { site, .. } = story.exchange;
-    let mut headers = std::mem::take(&mut parts.headers);
-    let mut query = target.query.clone();
-    let host = target.authority();
-    remove_hop_by_hop(&mut headers);
-    remove_handshake(&mut headers);
-    permit.strip(&mut headers, &mut query);
-    site.reserved.strip(&mut headers);
-
-    let rewritten = service.rewrite.apply(&target.path);
-    Forwarded {
-        chain: story.client.chain.clone(),
-        scheme: story.client.scheme,
-        host: story.client.authority(target).to_string(),
-        prefix: rewritten.prefix,
-        request_id: story.id.clone(),
-    }
-    .apply(&mut headers);
-    identify(service, permit, &mut headers);
-    service.request_headers.apply(&mut headers);
-
-    upstream::Ask {
-        path_and_query: match query {
-            Some(query) => format!("{}?{query}", rewritten.path),
-            None => rewritten.path,
-        },
-        host,
-        source: story.client.source(story.exchange),
-        headers,
-        subprotocols: service.offer(&handshake.subprotocols),
-        deflate: match service.compression {
-            Compression::Off => None,
-            Compression::Passthrough => offer_for_upstream(handshake),
-        },
-    }
-}
-
-fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
-    let (Some(name), Some(identity)) = (&service.identity_header, &permit.identity) else {
-        return;
-    };
-    // Admission refuses identities with control characters; anything else is a legal value.
-    if let Ok(value) = HeaderValue::from_bytes(identity.to_string().as_bytes()) {
-        headers.insert(name.clone(), value);
-    }
-}
-
 /// The 101. RFC 6455 §4.2.2.
 fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Opened) -> Answer {
-    let mut answer = Response::new(Bytes::new());
+    let mut answer = Response::new(Bytes::new().into());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     *headers = std::mem::take(&mut opened.headers);

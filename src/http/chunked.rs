@@ -12,15 +12,6 @@ pub struct Chunks {
     at: At,
 }
 
-/// What the first bytes of a piece are. Once both are 0 there is nothing more to learn from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChunkStep {
-    /// So many say where chunks begin and end.
-    pub framing: usize,
-    /// So many behind them are what the chunks carry.
-    pub data: usize,
-}
-
 /// Why a body has no certain end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ChunkError {
@@ -89,42 +80,50 @@ impl Chunks {
         }
     }
 
-    /// Looks at the next bytes, up to the end of what they have of one chunk.
-    pub fn step(&mut self, bytes: &[u8]) -> ChunkStep {
-        let mut step = ChunkStep::default();
+    /// Takes what of the next bytes says where chunks begin and end; how many that are. Behind them
+    /// there is data, or the end of the body, or a fault, or nothing.
+    pub fn framing(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
         for &byte in bytes {
-            if let At::Data { left } = self.at {
-                let rest = bytes.len() - step.framing;
-                step.data = usize::try_from(left).map_or(rest, |left| left.min(rest));
-                self.at = match left - step.data as u64 {
-                    0 => At::DataEnd,
-                    left => At::Data { left },
-                };
-                return step;
+            if matches!(self.at, At::Data { .. } | At::Done | At::Broken(_)) {
+                break;
             }
             match self.at.after(byte) {
                 Ok(next) => self.at = next,
-                Err(error) => self.at = At::Broken(error),
+                Err(error) => {
+                    self.at = At::Broken(error);
+                    break;
+                }
             }
-            if self.fault().is_some() {
-                return step;
-            }
-            step.framing += 1;
-            if self.is_done() {
-                return step;
-            }
+            taken += 1;
         }
-        step
+        taken
+    }
+
+    /// Takes what of the next bytes a chunk carries; how many that are.
+    pub fn data(&mut self, bytes: &[u8]) -> usize {
+        let At::Data { left } = self.at else {
+            return 0;
+        };
+        let taken = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        self.at = match left - taken as u64 {
+            0 => At::DataEnd,
+            left => At::Data { left },
+        };
+        taken
     }
 
     /// How many of `bytes`, from the first on, belong to the body.
     pub fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut len = 0;
-        while len < bytes.len() && !self.is_done() && self.fault().is_none() {
-            let step = self.step(&bytes[len..]);
-            len += step.framing + step.data;
+        loop {
+            let before = len;
+            len += self.framing(&bytes[len..]);
+            len += self.data(&bytes[len..]);
+            if len == before {
+                return len;
+            }
         }
-        len
     }
 }
 
@@ -196,13 +195,19 @@ mod tests {
     fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
         let mut chunks = Chunks::new();
         let (mut body, mut len) = (Vec::new(), 0);
-        for mut piece in pieces {
-            while !piece.is_empty() && !chunks.is_done() && chunks.fault().is_none() {
-                let step = chunks.step(piece);
-                body.extend_from_slice(&piece[step.framing..step.framing + step.data]);
-                piece = &piece[step.framing + step.data..];
-                len += step.framing + step.data;
+        for piece in pieces {
+            let mut at = 0;
+            loop {
+                let before = at;
+                at += chunks.framing(&piece[at..]);
+                let data = chunks.data(&piece[at..]);
+                body.extend_from_slice(&piece[at..at + data]);
+                at += data;
+                if at == before {
+                    break;
+                }
             }
+            len += at;
         }
         Read {
             body,

@@ -17,6 +17,8 @@ use thiserror::Error;
 pub enum Ask {
     /// To become a WebSocket.
     WebSocket(Handshake),
+    /// To become something else, which is not served: why, if nobody takes it for a plain request.
+    Other(HandshakeError),
     /// Anything else.
     Plain,
 }
@@ -93,7 +95,11 @@ impl Ask {
         if !parts.headers.contains_key(UPGRADE) {
             return Ok(Self::Plain);
         }
-        Handshake::of(parts).map(Self::WebSocket)
+        match Handshake::of(parts) {
+            Ok(handshake) => Ok(Self::WebSocket(handshake)),
+            Err(error) if !names_websocket(&parts.headers) => Ok(Self::Other(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -128,6 +134,17 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Connection);
     }
     Ok(())
+}
+
+/// Whether a WebSocket is asked for in whatever spelling: that must be done rightly.
+fn names_websocket(headers: &HeaderMap) -> bool {
+    const NAME: &[u8] = b"websocket";
+    let mut protocols = elements(headers, &UPGRADE);
+    protocols.any(|protocol| {
+        protocol
+            .get(..NAME.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+    })
 }
 
 fn check_no_body(headers: &HeaderMap) -> Result<(), HandshakeError> {
@@ -225,8 +242,9 @@ mod tests {
 
     fn handshake(lines: &[(&str, &str)]) -> Result<Handshake, HandshakeError> {
         let lines: Vec<(&str, &[u8])> = lines.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
-        ask("GET", Version::HTTP_11, &lines).map(|ask| match ask {
-            Ask::WebSocket(handshake) => handshake,
+        ask("GET", Version::HTTP_11, &lines).and_then(|ask| match ask {
+            Ask::WebSocket(handshake) => Ok(handshake),
+            Ask::Other(error) => Err(error),
             Ask::Plain => panic!("the ask is plain"),
         })
     }

@@ -27,7 +27,7 @@ mod token;
 
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
-pub use chunked::{ChunkError, ChunkStep, Chunks};
+pub use chunked::{ChunkError, Chunks};
 pub use client::Told;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;

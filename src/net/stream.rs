@@ -67,6 +67,20 @@ impl Stream {
         rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
         Ok(())
     }
+
+    /// Ends a TCP connection so that the peer sees a failure and not an end; any other is closed.
+    pub fn reset(self) {
+        let socket = match &self {
+            Self::Plain(socket) => socket,
+            Self::TlsServer(stream) => stream.get_ref().0,
+            Self::TlsClient(stream) => stream.get_ref().0,
+            Self::Memory(_) => return,
+        };
+        if let Socket::Tcp(stream) = socket {
+            // If the system does not like it, the connection closes all the same.
+            let _ = stream.set_zero_linger();
+        }
+    }
 }
 
 impl Socket {

@@ -22,10 +22,13 @@ impl Bucket {
 
     /// Takes so many, or says how long it will be until they are there.
     pub(super) fn take(&mut self, quota: Quota, tokens: u64, now: Instant) -> Result<(), Duration> {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        let most = quota.burst() as f64;
-        self.tokens = (self.tokens + passed * quota.per_second()).min(most);
-        self.at = now;
+        // The frames of one read come at the same moment.
+        if now != self.at {
+            let passed = now.saturating_duration_since(self.at).as_secs_f64();
+            let most = quota.burst() as f64;
+            self.tokens = (self.tokens + passed * quota.per_second()).min(most);
+            self.at = now;
+        }
         let missing = tokens as f64 - self.tokens;
         if missing > ROUNDING {
             return Err(quota.time_for(missing));

@@ -8,7 +8,7 @@ use super::direction::{Direction, Judge, Then};
 use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
-use super::pace::{Paced, READ_SIZE_FOR_LIMITED};
+use super::pace::Paced;
 use super::wire::Wire;
 use super::{Loss, Rules};
 use std::io;
@@ -76,7 +76,11 @@ impl<S: Wire> Lane<'_, S> {
             match ready!(result) {
                 Ok(()) if read > 0 => {
                     self.from.pulse.heard(self.now);
-                    Poll::Ready(self.receive(cx, &input[..carried + read], scratch))
+                    let event = self.receive(cx, &input[..carried + read], scratch);
+                    if let Some(paced) = &mut self.paced {
+                        paced.pace.has_read();
+                    }
+                    Poll::Ready(event)
                 }
                 result => Poll::Ready(Some(Event::Lost(loss(result)))),
             }
@@ -163,10 +167,9 @@ impl<S: Wire> Lane<'_, S> {
 
     fn read_size(&self) -> usize {
         let size = self.to.outlet.read_size();
-        if self.paced.is_some() {
-            size.min(READ_SIZE_FOR_LIMITED)
-        } else {
-            size
+        match &self.paced {
+            Some(paced) => size.min(paced.pace.read_size()),
+            None => size,
         }
     }
 

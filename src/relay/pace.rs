@@ -1,8 +1,8 @@
 //! The limits of one direction of a session: how many of the bytes at hand may pass now, and what is
 //! kept until the rest may.
 //!
-//! To wait is backpressure: the leg is not read, what had been read (one small read) is kept, and
-//! goes on first. `cashier` counts; nothing is judged here.
+//! To wait is backpressure: the leg is not read, what had been read (one read, and a small one if the
+//! direction was throttled before) is kept, and goes on first. `cashier` counts; nothing is judged here.
 
 use super::bucket::Bucket;
 use super::cashier::{Admitted, Cashier};
@@ -18,7 +18,10 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much one read takes from a limited leg: what may not pass yet becomes the session's own memory.
-pub(super) const READ_SIZE_FOR_LIMITED: usize = 16 * 1024;
+pub(super) const READ_SIZE_FOR_LIMITED: usize = 64 * 1024;
+
+/// How much, if of the last one not all could pass.
+pub(super) const READ_SIZE_FOR_THROTTLED: usize = 16 * 1024;
 
 /// What a session has of the limits of its route.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(super) struct Pace {
     throttled: Duration,
     /// When it was last throttled.
     last_throttled: Tick,
+    /// Of what was last read not all could pass.
+    was_throttled: bool,
     /// Made when it is first needed.
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -128,6 +133,7 @@ impl Pace {
             throttled_since: now,
             throttled: Duration::ZERO,
             last_throttled: Tick::START,
+            was_throttled: false,
             alarm: None,
         })
     }
@@ -141,6 +147,20 @@ impl Pace {
     #[cfg(test)]
     pub(super) const fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// How much may be read at once.
+    pub(super) const fn read_size(&self) -> usize {
+        if self.was_throttled {
+            READ_SIZE_FOR_THROTTLED
+        } else {
+            READ_SIZE_FOR_LIMITED
+        }
+    }
+
+    /// Something was read, and what could pass has passed.
+    pub(super) const fn has_read(&mut self) {
+        self.was_throttled = self.is_throttled();
     }
 
     /// For how long the direction has been throttled, but for a wait that goes on.

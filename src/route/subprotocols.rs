@@ -65,9 +65,17 @@ impl<T> Choice<T> {
         listed.or(self.open).map(|index| &self.routes[index])
     }
 
-    /// The route for a request that is no handshake: the one that lists none, else the first.
-    pub(super) fn find_plain(&self) -> Option<&T> {
-        self.routes.get(self.open.unwrap_or(0))
+    /// The route for a request that is no handshake: the one that lists none, else the first that
+    /// `serves` such requests, else the first.
+    pub(super) fn find_plain(&self, serves: impl Fn(&T) -> bool) -> Option<&T> {
+        match self.open {
+            Some(open) => self.routes.get(open),
+            None => self
+                .routes
+                .iter()
+                .find(|route| serves(route))
+                .or_else(|| self.routes.first()),
+        }
     }
 
     fn clash(&self, subprotocols: &[String]) -> Option<(Clash, usize)> {

@@ -68,9 +68,15 @@ impl<T> Table<T> {
     }
 
     /// The route of a request that is no handshake: of those that differ in subprotocols only, the
-    /// one without, else the first.
-    pub fn find_plain(&self, host: &str, path: &str) -> Result<&T, NoRoute> {
-        self.choice(host, path)?.find_plain().ok_or(NoRoute::Path)
+    /// one without, else the first that `serves` such requests, else the first.
+    pub fn find_plain(
+        &self,
+        host: &str,
+        path: &str,
+        serves: impl Fn(&T) -> bool,
+    ) -> Result<&T, NoRoute> {
+        let choice = self.choice(host, path)?;
+        choice.find_plain(serves).ok_or(NoRoute::Path)
     }
 
     fn choice(&self, host: &str, path: &str) -> Result<&Choice<T>, NoRoute> {
@@ -185,7 +191,7 @@ mod tests {
                 "{host} {path}"
             );
             assert_eq!(
-                table.find_plain(host, path).copied(),
+                table.find_plain(host, path, |_| true).copied(),
                 expected,
                 "{host} {path}"
             );
@@ -267,8 +273,11 @@ mod tests {
                 "{path} {offered}"
             );
         }
-        assert_eq!(table.find_plain("a", "/x"), Ok(&2));
-        assert_eq!(table.find_plain("a", "/y"), Ok(&3));
+        assert_eq!(table.find_plain("a", "/x", |_| true), Ok(&2));
+        assert_eq!(table.find_plain("a", "/y", |_| true), Ok(&3));
+        assert_eq!(table.find_plain("a", "/x", |_| false), Ok(&2));
+        assert_eq!(table.find_plain("a", "/y", |_| false), Ok(&3));
+        assert_eq!(table.find_plain("a", "/y", |route| *route > 3), Ok(&4));
     }
 
     #[test]

@@ -41,6 +41,43 @@ pub struct Refused<'a> {
     pub took: Duration,
 }
 
+/// An ordinary request that was passed on.
+#[derive(Debug)]
+pub struct Requested<'a> {
+    /// As told to the upstream.
+    pub request_id: &'a str,
+    /// The name of the listener.
+    pub listener: &'a str,
+    /// The client's address; `None` on a unix socket.
+    pub client: Option<IpAddr>,
+    /// As the client asked.
+    pub method: &'a str,
+    /// As routed.
+    pub host: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+    /// The route's name.
+    pub route: &'a str,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The endpoint that answered; `None` if the gateway itself did.
+    pub endpoint: Option<&'a str>,
+    /// `method:name`, where the route asks for one.
+    pub identity: Option<&'a str>,
+    /// As the upstream answered.
+    pub status: u16,
+    /// One word for how the answer ended.
+    pub reason: &'static str,
+    /// More words for the operator, if it did not end well.
+    pub detail: Option<&'a str>,
+    /// Of the request's body.
+    pub to_upstream_bytes: u64,
+    /// Of the answer's body.
+    pub to_client_bytes: u64,
+    /// From the request's head to the end of the answer.
+    pub took: Duration,
+}
+
 /// A line about a session: what all of them say of it, then what this one adds.
 macro_rules! session_line {
     ($session:expr, $($what:tt)+) => {
@@ -110,6 +147,33 @@ impl AccessLog {
             to_client_bytes = to_client.bytes,
             duration_ms = millis(outcome.duration),
             "session ended"
+        );
+    }
+
+    /// An ordinary request got its answer, as far as it came.
+    pub fn requested(self, requested: &Requested<'_>) {
+        if !self.on {
+            return;
+        }
+        info!(
+            target: "wsgate::access",
+            request_id = requested.request_id,
+            listener = requested.listener,
+            client = requested.client.map(tracing::field::display),
+            method = requested.method,
+            host = requested.host,
+            path = requested.path,
+            route = requested.route,
+            upstream = requested.upstream,
+            endpoint = requested.endpoint,
+            identity = requested.identity,
+            status = requested.status,
+            reason = requested.reason,
+            detail = requested.detail,
+            to_upstream_bytes = requested.to_upstream_bytes,
+            to_client_bytes = requested.to_client_bytes,
+            took_ms = millis(requested.took),
+            "request"
         );
     }
 

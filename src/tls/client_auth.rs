@@ -259,6 +259,15 @@ mod tests {
         assert!(!load(&[]).decides_as(&Scene::new().load(&[]).unwrap()));
     }
 
+    /// What `openssl ca -gencrl` makes without further settings.
+    const VERSION_1: &[u8] = b"-----BEGIN X509 CRL-----
+MIGTMDswCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCdjEXDTI2MTEyMTA4Mjg1N1oY
+DzIwODEwODI0MDgyODU3WjAKBggqhkjOPQQDAgNIADBFAiEApbO7oDcS65kunt9/
+p9lr0n3rExGQfUDHUCd1GpDKA6ACIHwf2BXTOSLJR901ld9GuI+ExAe8kUWM5xLA
+dhLm1bTv
+-----END X509 CRL-----
+";
+
     #[test]
     fn a_file_without_a_usable_list_is_an_error_that_names_it() {
         let scene = Scene::new();
@@ -270,6 +279,7 @@ mod tests {
             ("empty", &b""[..], "holds no revocation list"),
             ("text", b"nothing", "holds no revocation list"),
             ("torn", &half, "is not valid PEM"),
+            ("version 1", VERSION_1, "it is of version 1"),
             ("der", &[0x30, 0x82, 1, 1, 0], "cannot be used"),
             ("a certificate", &other, "holds no revocation list"),
         ] {

@@ -113,7 +113,9 @@ impl Reason {
             Problem::ServerTlsVersionIsDisabledByOurConfig
             | Problem::SupportedVersionsExtensionRequired
             | Problem::Tls12NotOffered
-            | Problem::Tls12NotOfferedOrEnabled => Self::Version,
+            | Problem::Tls12NotOfferedOrEnabled
+            // Which versions before 1.2 do not have.
+            | Problem::SignatureAlgorithmsExtensionRequired => Self::Version,
             _ => Self::NothingInCommon,
         }
     }

@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tokio_rustls::rustls::pki_types::CertificateRevocationListDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+use webpki::OwnedCertRevocationList;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
+const VERSION_1: &str = "it is of version 1, which has no extensions; for version 2 the authority needs `crlnumber` and `crl_extensions` (openssl ca)";
 
 /// One list. Its signature is checked where it is used, against the issuer of what is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,20 +31,23 @@ impl RevocationList {
     }
 
     fn new(file: &Path, der: CertificateRevocationListDer<'static>) -> Result<Self, FileProblem> {
-        let (rest, parsed) = CertificateRevocationList::from_der(&der)
-            .map_err(|error| FileProblem::RevocationList(error.to_string()))?;
-        if !rest.is_empty() {
-            return Err(FileProblem::RevocationList(
-                "something behind it".to_owned(),
-            ));
+        let unusable = FileProblem::RevocationList;
+        let (_, parsed) = CertificateRevocationList::from_der(&der)
+            .map_err(|error| unusable(error.to_string()))?;
+        if parsed.version().is_none() {
+            return Err(unusable(VERSION_1.to_owned()));
         }
-        let end = parsed.next_update();
+        let end = parsed
+            .next_update()
+            .ok_or_else(|| unusable("it has no next update".to_owned()))?;
+        // Whatever else is wanted by what looks things up in it.
+        OwnedCertRevocationList::from_der(&der).map_err(|error| unusable(error.to_string()))?;
         let expiry = Expiry {
             what: Expiring::RevocationList,
             file: file.to_owned(),
             names: vec![parsed.issuer().to_string()],
             not_before: parsed.last_update().timestamp(),
-            not_after: end.map_or(i64::MAX, |end| end.timestamp()),
+            not_after: end.timestamp(),
         };
         Ok(Self { der, expiry })
     }

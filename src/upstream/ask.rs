@@ -69,19 +69,23 @@ impl Ask {
     }
 }
 
-fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     head.extend_from_slice(name.as_bytes());
     head.extend_from_slice(b": ");
     head.extend_from_slice(value);
     head.extend_from_slice(b"\r\n");
 }
 
-fn check(part: &'static str, bytes: &[u8], allowed: fn(u8) -> bool) -> Result<(), OpenError> {
+pub(super) fn check(
+    part: &'static str,
+    bytes: &[u8],
+    allowed: fn(u8) -> bool,
+) -> Result<(), OpenError> {
     let is_fine = !bytes.is_empty() && bytes.iter().all(|&byte| allowed(byte));
     is_fine.then_some(()).ok_or(OpenError::BadAsk { part })
 }
 
-fn is_target(byte: u8) -> bool {
+pub(super) fn is_target(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
 

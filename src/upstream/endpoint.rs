@@ -1,5 +1,6 @@
 //! One place that serves, and the count of what it serves now.
 
+use super::requests::Idle;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub(super) struct Endpoint {
     pub(super) weight: u32,
     /// Which entry of the configuration it comes from.
     pub(super) entry: usize,
+    /// Connections for ordinary requests that wait for the next one.
+    pub(super) idle: Arc<Idle>,
     sessions: AtomicU32,
     failing: AtomicBool,
 }
@@ -60,6 +63,7 @@ impl Endpoint {
             authority,
             weight: weight.max(1),
             entry,
+            idle: Arc::default(),
             sessions: AtomicU32::new(0),
             failing: AtomicBool::new(false),
         }

@@ -2,7 +2,7 @@
 //!
 //! Facts only: statuses for the client are chosen in `gateway/failure.rs`.
 
-use crate::http::NegotiationError;
+use crate::http::{AnswerError, NegotiationError};
 use crate::net::is_exhausted;
 use crate::tls::TlsError;
 use bytes::Bytes;
@@ -65,7 +65,7 @@ pub enum OpenError {
     #[error("endpoint `{}` refused the handshake with {}", .0.endpoint, .0.status.as_u16())]
     Refused(Box<Refused>),
     /// What the gateway wanted to ask cannot be written as one request.
-    #[error("the handshake for the upstream has a {part} that cannot be written")]
+    #[error("what the upstream is to be asked has a {part} that cannot be written")]
     BadAsk {
         /// Which part of it.
         part: &'static str,
@@ -114,6 +114,9 @@ pub enum BrokenAnswer {
     /// 101 needs HTTP/1.1.
     #[error("it switches protocols with HTTP/1.0")]
     OldVersion,
+    /// The answer to an ordinary request could be read in two ways.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     /// It does not prove that the handshake was read, or agrees to what was not asked.
     #[error(transparent)]
     Negotiation(#[from] NegotiationError),
@@ -130,6 +133,10 @@ pub enum Stage {
     Tls,
     /// The answer to the WebSocket handshake.
     Answer,
+    /// The taking of an ordinary request.
+    Request,
+    /// The answer to an ordinary request.
+    Response,
 }
 
 /// Whose fault a failure is.
@@ -176,6 +183,8 @@ impl OpenError {
                 Stage::Connect => "connect_timeout",
                 Stage::Tls => "tls_timeout",
                 Stage::Answer => "upgrade_timeout",
+                Stage::Request => "request_timeout",
+                Stage::Response => "response_timeout",
             },
             Self::Lost { .. } => "lost",
             Self::BrokenAnswer { .. } => "broken_answer",
@@ -234,7 +243,8 @@ impl std::fmt::Display for Stage {
             Self::Resolve => "resolving the upstream's name",
             Self::Connect => "connecting to the endpoint",
             Self::Tls => "TLS with the endpoint",
-            Self::Answer => "the endpoint's answer",
+            Self::Answer | Self::Response => "the endpoint's answer",
+            Self::Request => "the endpoint's taking of the request",
         })
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! A [`Pool`] knows the endpoints of one upstream, picks one, dials it, asks for the upgrade by
 //! hand (RFC 6455 §4.1) and checks the answer. Until that answer is good nothing of the client's
-//! goes to the upstream but the handshake itself, and other endpoints may be tried. What a failure
-//! means for the client is decided in `gateway/failure.rs`.
+//! goes to the upstream but the handshake itself, and other endpoints may be tried. Ordinary
+//! requests go to the same endpoints, by way of `requests/`. What a failure means for the client is
+//! decided in `gateway/failure.rs`.
 
 mod answer;
 mod ask;
@@ -17,6 +18,7 @@ mod entry;
 mod error;
 mod open;
 mod pool;
+mod requests;
 mod resolve;
 mod retry;
 mod roster;
@@ -26,6 +28,7 @@ pub use endpoint::Lease;
 pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side, Stage};
 pub use open::Opened;
 pub use pool::Pool;
+pub use requests::{AnswerCut, Answered, BoxError, Length, Request, RequestError, Streamed};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 /// Interim answers that are passed over before the one that counts.
-const INTERIM_LIMIT: usize = 4;
+pub(super) const INTERIM_LIMIT: usize = 4;
 /// Room for a usual answer.
 const USUAL_HEAD: usize = 1024;
 

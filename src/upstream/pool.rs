@@ -6,6 +6,9 @@ use super::endpoint::{Endpoint, Lease};
 use super::entry::Entry;
 use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
 use super::open::{Answer, Opened, open};
+use super::requests::{
+    self, Answered, BoxError, Connection, Exchanged, Fault, Request, RequestError, Upload,
+};
 use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
@@ -13,7 +16,10 @@ use crate::config::{HostHeader, ProxyProtocol, Upstream};
 use crate::net::{ProxyVersion, Stream};
 use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use hyper::body::Body;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
@@ -103,6 +109,50 @@ impl Pool {
         Err(last)
     }
 
+    /// Sends an ordinary request. An endpoint that cannot be reached is no reason to give up, as for
+    /// handshakes; one that was reached keeps the request, as nobody knows what it has done with it.
+    /// Dropping the future, or the body of the answer, ends the connection.
+    pub async fn request<B>(&self, request: &Request, body: B) -> Result<Answered<B>, RequestError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let until = Instant::now() + self.settings.open_timeout;
+        let mut last = OpenError::NoEndpoint {
+            cause: self.resolve_first(until).await?,
+        };
+        let mut attempts = Attempts::new(self.settings.retries);
+        let mut body = Some(body);
+        while let Some(lease) = self.next(&mut attempts) {
+            if let Some(connection) = self.waiting(&lease) {
+                let mut upload = self.upload(&lease, request, &mut body)?;
+                let outcome = requests::exchange(connection, &mut upload, request).await;
+                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale());
+                if !(is_stale && request.is_repeatable() && upload.is_untouched()) {
+                    return self.answered(lease, request, upload, outcome);
+                }
+                body = upload.into_body();
+            }
+            match self.reach(lease.endpoint(), &request.ask, until).await {
+                Ok(stream) => {
+                    let mut upload = self.upload(&lease, request, &mut body)?;
+                    let connection = Connection::new(stream);
+                    let outcome = requests::exchange(connection, &mut upload, request).await;
+                    return self.answered(lease, request, upload, outcome);
+                }
+                Err(error) => {
+                    note(lease.endpoint(), Some(&error));
+                    if !error.may_retry() || Instant::now() >= until {
+                        return Err(error.into());
+                    }
+                    attempts.failed(&lease);
+                    last = error;
+                }
+            }
+        }
+        Err(last.into())
+    }
+
     /// Until when what TLS is done with is good.
     pub fn expiries(&self) -> Vec<Expiry> {
         let tls = self.tls.as_ref();
@@ -143,6 +193,60 @@ impl Pool {
         }
     }
 
+    /// How long a connection may wait for another request; `None` if it must not carry one, as when
+    /// it has been said whose it is.
+    fn keep_alive(&self) -> Option<Duration> {
+        let is_anyones = self.settings.proxy_protocol == ProxyProtocol::Off;
+        self.settings.keep_alive.filter(|_| is_anyones)
+    }
+
+    /// A connection to the endpoint that waits for a request.
+    fn waiting(&self, lease: &Lease) -> Option<Connection> {
+        self.keep_alive()?;
+        lease.endpoint().idle.take()
+    }
+
+    fn upload<B>(
+        &self,
+        lease: &Lease,
+        request: &Request,
+        body: &mut Option<B>,
+    ) -> Result<Upload<B>, OpenError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let host = self.host(lease.endpoint(), &request.ask);
+        let head = request.head(host, self.keep_alive().is_some())?;
+        Ok(Upload::new(head, request.length, body.take()))
+    }
+
+    fn answered<B>(
+        &self,
+        lease: Lease,
+        request: &Request,
+        upload: Upload<B>,
+        outcome: Result<Exchanged, Fault>,
+    ) -> Result<Answered<B>, RequestError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let endpoint = Arc::clone(lease.endpoint());
+        let home = self
+            .keep_alive()
+            .map(|time| (Arc::clone(&endpoint.idle), time));
+        let answered = outcome
+            .map(|exchanged| exchanged.answered(request, upload, lease, home))
+            .map_err(|fault| fault.at(&endpoint.name));
+        match &answered {
+            Ok(_) => note(&endpoint, None),
+            Err(RequestError::Upstream(error)) => note(&endpoint, Some(error)),
+            Err(_) => {}
+        }
+        answered
+    }
+
     /// Without holding the roster any longer than choosing takes.
     fn next(&self, attempts: &mut Attempts) -> Option<Lease> {
         attempts.next(&self.roster.load())
@@ -155,20 +259,34 @@ impl Pool {
         until: Instant,
     ) -> Result<(Stream, Answer), OpenError> {
         let endpoint = lease.endpoint();
+        let mut stream = self.reach(endpoint, ask, until).await?;
+        let host = self.host(endpoint, ask);
+        let until = until.min(Instant::now() + self.settings.upgrade_timeout);
+        let answer = open(&mut stream, ask, host, &endpoint.name, until).await?;
+        Ok((stream, answer))
+    }
+
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        ask: &Ask,
+        until: Instant,
+    ) -> Result<Stream, OpenError> {
         let patience = Patience {
             connect: self.settings.connect_timeout,
             until,
         };
         let greeting = self.greeting(ask);
-        let mut stream = dial(endpoint, self.tls.as_ref(), &greeting, patience).await?;
-        let host = match &self.settings.host_header {
+        dial(endpoint, self.tls.as_ref(), &greeting, patience).await
+    }
+
+    /// The `Host` that the endpoint gets.
+    fn host<'a>(&'a self, endpoint: &'a Endpoint, ask: &'a Ask) -> &'a str {
+        match &self.settings.host_header {
             HostHeader::Client => &ask.host,
             HostHeader::Endpoint => &endpoint.authority,
             HostHeader::Fixed(name) => name,
-        };
-        let until = until.min(Instant::now() + self.settings.upgrade_timeout);
-        let answer = open(&mut stream, ask, host, &endpoint.name, until).await?;
-        Ok((stream, answer))
+        }
     }
 
     /// What a connection for `ask` begins with.

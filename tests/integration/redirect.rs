@@ -97,6 +97,22 @@ async fn a_bad_head_is_still_a_bad_head() {
 }
 
 #[tokio::test]
+async fn who_came_by_https_to_a_trusted_proxy_is_served() {
+    for (trusted, told, status) in [
+        ("127.0.0.1", "https", 101),
+        ("127.0.0.1", "http", 308),
+        ("10.0.0.0/8", "https", 308),
+    ] {
+        let gateway = Gateway::start(&format!(
+            "[server]\ntrusted_proxies = [\"{trusted}\"]\n[[listeners]]\nname = \"main\"\n\
+             address = \"127.0.0.1:0\"\nredirect_https = true\n[[routes]]\nupstream = \"builtin:echo\"\n"
+        ));
+        let ask = Handshake::new("/").with("X-Forwarded-Proto", told);
+        assert_eq!(gateway.status(&ask).await, status, "{trusted} {told}");
+    }
+}
+
+#[tokio::test]
 async fn routes_are_served_by_the_other_listeners() {
     let gateway = Gateway::start(
         "[[listeners]]\nname = \"main\"\naddress = \"127.0.0.1:0\"\nredirect_https = true\n\

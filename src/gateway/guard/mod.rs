@@ -2,22 +2,26 @@
 //!
 //! It holds a head back until it is whole and checked, then hands it on untouched. One head at a
 //! time: what comes behind a request waits until that is answered, so that bad bytes behind a good
-//! request do not cost the client its answer. After an upgrade or the head of a chunked body
+//! request do not cost the client its answer. Of bodies it knows where they end. After an upgrade
 //! everything passes: there is nothing behind it that may be taken for a head, as the gateway ends
 //! such a connection. A head that is awaited has a deadline; while an answer is owed there is none.
+//! Once that is whole with the client is told by [`Link`].
 
 mod deadline;
 #[cfg(test)]
 mod tests;
+mod writing;
 
-use crate::http::{Body, Head, HeadError, HeadScan};
+use super::link::Link;
+use crate::http::{Body, ChunkError, Chunks, Head, HeadError, HeadScan};
 use bytes::{Buf, Bytes, BytesMut};
 use deadline::Deadline;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
 /// `S` with its request heads checked. Writes pass as they are.
@@ -36,13 +40,17 @@ pub(super) struct Guarded<S> {
     /// Who waits for the answer to be out.
     reader: Option<Waker>,
     deadline: Option<Deadline>,
+    /// By when the client must take some of what waits for it.
+    stall: Option<Deadline>,
+    link: Arc<Link>,
 }
 
 /// What the next byte from the client belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Head,
     Body(u64),
+    Chunks(Chunks),
     /// Something that is not looked into.
     Raw,
 }
@@ -71,6 +79,8 @@ impl<S> Guarded<S> {
             answer: Answer::Given,
             reader: None,
             deadline: None,
+            stall: None,
+            link: Arc::default(),
         }
     }
 
@@ -81,6 +91,11 @@ impl<S> Guarded<S> {
             deadline: Some(Deadline::new(first, each)),
             ..self
         }
+    }
+
+    /// Learns by `link` when an answer is whole, and tells there of clients that hang up.
+    pub(super) fn with_link(self, link: Arc<Link>) -> Self {
+        Self { link, ..self }
     }
 
     /// Whether reading failed because a head did not come in time.
@@ -107,16 +122,20 @@ impl<S> Guarded<S> {
 
     /// Finds out how much of what is held may go.
     fn release(&mut self) {
-        match self.phase {
+        match &mut self.phase {
             Phase::Head => match self.scan.scan(&self.held) {
                 Ok(Some(head)) => self.release_head(head),
                 Ok(None) => {}
                 Err(error) => self.verdict = Some(error),
             },
-            Phase::Body(left) => {
+            &mut Phase::Body(left) => {
                 self.released =
                     usize::try_from(left).map_or(self.held.len(), |left| left.min(self.held.len()));
                 self.pass_body(left, self.released);
+            }
+            Phase::Chunks(chunks) => {
+                self.released = chunks.pass(&self.held);
+                self.end_chunks();
             }
             Phase::Raw => self.released = self.held.len(),
         }
@@ -133,7 +152,7 @@ impl<S> Guarded<S> {
             _ if head.upgrade => Phase::Raw,
             Body::None => Phase::Head,
             Body::Length(length) => Phase::Body(length),
-            Body::Chunked => Phase::Raw,
+            Body::Chunked => Phase::Chunks(Chunks::new()),
         };
     }
 
@@ -143,6 +162,21 @@ impl<S> Guarded<S> {
             0 => Phase::Head,
             left => Phase::Body(left),
         };
+    }
+
+    /// What follows chunks that are done is a head.
+    fn end_chunks(&mut self) {
+        if matches!(&self.phase, Phase::Chunks(chunks) if chunks.is_done()) {
+            self.phase = Phase::Head;
+        }
+    }
+
+    /// Why there is no telling where the body ends.
+    fn fault(&self) -> Option<ChunkError> {
+        match &self.phase {
+            Phase::Chunks(chunks) => chunks.fault(),
+            _ => None,
+        }
     }
 
     /// Whether the next head must wait.
@@ -217,6 +251,39 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
         self.pass_body(left, of_body);
         Poll::Ready(Ok(()))
     }
+
+    /// The same for a body whose length is not known.
+    fn poll_chunks(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if let Phase::Chunks(chunks) = &mut self.phase {
+            let of_body = chunks.pass(&buf.filled()[start..]);
+            self.hold(buf, start + of_body);
+            self.end_chunks();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks whether a client that waits for an answer is still there. What it sends meanwhile is
+    /// held, and a client that sends is.
+    fn watch(&mut self, cx: &mut Context<'_>) {
+        let mut space = [0; 1024];
+        while self.phase == Phase::Head && self.held.is_empty() {
+            let mut buf = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.held.extend_from_slice(buf.filled());
+                }
+                Poll::Ready(_) => {
+                    self.link.hang_up();
+                    // Whoever works for it has had its turn already.
+                    cx.waker().wake_by_ref();
+                    return;
+                }
+            }
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
@@ -233,9 +300,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             if let Some(error) = this.verdict {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
+            if let Some(fault) = this.fault() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+            }
             match this.phase {
                 Phase::Raw => return Pin::new(&mut this.io).poll_read(cx, buf),
                 Phase::Body(left) => return this.poll_body(left, cx, buf),
+                Phase::Chunks(_) => {
+                    let start = buf.filled().len();
+                    ready!(this.poll_chunks(cx, buf))?;
+                    // What is at fault is told, and not taken for the end of the stream.
+                    if buf.filled().len() > start || this.fault().is_none() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
                 Phase::Head if this.waits_for_answer() && !this.held.is_empty() => {
                     this.reader = Some(cx.waker().clone());
                     return Poll::Pending;
@@ -250,55 +328,5 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 },
             }
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Guarded<S> {
-    fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
-        let has_begun = matches!(written, Poll::Ready(Ok(len)) if *len > 0);
-        if has_begun && self.answer == Answer::Owed {
-            self.answer = Answer::Begun;
-        }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write(cx, buf);
-        this.note_written(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
-        this.note_written(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
-        if this.answer == Answer::Begun {
-            this.answered();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }

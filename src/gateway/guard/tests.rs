@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const LIMIT: usize = 512;
 
@@ -112,7 +112,8 @@ fn good_heads_pass_untouched() {
         format!("{POST}hello{PLAIN}"),
         format!("{POST}\n\0\n\0\n\r\n{PLAIN}"),
         format!("{UPGRADE}\u{81}\0\n\0"),
-        format!("{CHUNKED}5\nhello"),
+        format!("{CHUNKED}5\r\nhello\r\n0\r\nA: b\r\n\r\n{PLAIN}"),
+        format!("{CHUNKED}5\r\nhel"),
         format!("{PLAIN}{UPGRADE}\0\0\0"),
         String::new(),
     ] {
@@ -147,6 +148,29 @@ fn bad_heads_never_pass() {
             assert_eq!(seen.bytes, passed.as_bytes(), "{before:?} {bad:?}");
             assert_eq!(seen.verdict, Some(expected), "{before:?} {bad:?}");
         }
+    }
+}
+
+#[test]
+fn bad_heads_behind_chunks_never_pass() {
+    let good = format!("{CHUNKED}5\r\nhello\r\n0\r\n\r\n");
+    let seen = check(format!("{good}GET / HTTP/1.1\n\n").as_bytes());
+    assert_eq!(seen.bytes, good.as_bytes());
+    assert_eq!(seen.verdict, Some(HeadError::LineEnd));
+}
+
+#[test]
+fn chunks_end_for_good_where_they_are_broken() {
+    for (good, bad) in [
+        ("", "x\r\n"),
+        ("5", "\nhello\r\n0\r\n\r\n"),
+        ("5\r\nhello", "!\r\n0\r\n\r\n"),
+        ("0\r\nA: b", "\n\r\n"),
+    ] {
+        let seen = check(format!("{CHUNKED}{good}{bad}{PLAIN}").as_bytes());
+        // hyper is told by an error; what the client is told is for the request to say.
+        assert_eq!(seen.bytes, format!("{CHUNKED}{good}").as_bytes());
+        assert_eq!(seen.verdict, None);
     }
 }
 
@@ -266,6 +290,8 @@ fn piece() -> impl Strategy<Value = &'static str> {
         POST,
         CHUNKED,
         "hello",
+        "5\r\nhello\r\n",
+        "0\r\n\r\n",
         "GET / HTTP/1.1\r\n",
         "Host: a\r\n",
         "\r\n",

@@ -34,6 +34,7 @@ fn settings(endpoints: Vec<EndpointAddress>) -> Upstream {
         upgrade_timeout: Duration::from_secs(10),
         open_timeout: Duration::from_secs(15),
         retries: 2,
+        keep_alive: Some(Duration::from_secs(4)),
         resolve: Resolve::All,
         resolve_interval: Duration::from_secs(30),
         proxy_protocol: ProxyProtocol::Off,

@@ -253,6 +253,11 @@ impl Leg {
         }
     }
 
+    /// Writes `bytes` again and again until the gateway has had enough of it.
+    pub async fn send_until_refused(&mut self, bytes: &[u8]) {
+        while self.try_send(bytes).await.is_ok() {}
+    }
+
     /// Nothing more must come but the end.
     pub async fn ended(&mut self) -> End {
         let (bytes, end) = self.rest().await;
@@ -280,7 +285,7 @@ impl Leg {
             headers: headers.collect(),
             body: String::new(),
         };
-        if status != 101 {
+        if ![101, 204, 304].contains(&status) {
             let body = match answer.header("content-length") {
                 Some(length) => self.bytes(length.parse().unwrap()).await,
                 None => self.rest().await.0,
@@ -291,7 +296,7 @@ impl Leg {
     }
 
     /// Up to the empty line; the line itself is taken too.
-    async fn head(&mut self) -> String {
+    pub async fn head(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = self.unread.drain(..end + 4).collect();

@@ -32,6 +32,30 @@ export class Authority {
     return { cert: this.file(`${label}.pem`), key: this.file(`${label}.key`) };
   }
 
+  /** A certificate for a client called `name`: `{ cert, key }` as files. */
+  issueClient(label, name) {
+    fs.writeFileSync(this.file(`${label}.ext`), 'extendedKeyUsage=clientAuth\n');
+    openssl(this.dir, 'req', ...KEY, '-keyout', `${label}.key`, '-out', `${label}.csr`, '-subj', `/CN=${name}`);
+    openssl(this.dir, 'x509', '-req', '-in', `${label}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
+      '-days', '2', '-extfile', `${label}.ext`, '-out', `${label}.pem`);
+    return { cert: this.file(`${label}.pem`), key: this.file(`${label}.key`) };
+  }
+
+  /** The PEM of a list that revokes `revoked` (`{ cert }` files), and all that were revoked before. */
+  revoke(...revoked) {
+    const database = this.file('index.txt');
+    if (!fs.existsSync(database)) {
+      fs.writeFileSync(database, '');
+      fs.writeFileSync(this.file('crlnumber'), '01\n');
+      fs.writeFileSync(this.file('crl.conf'), '[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\ncrlnumber = crlnumber\ncrl_extensions = extensions\ndefault_md = sha256\ndefault_crl_days = 2\n' +
+        '[extensions]\nauthorityKeyIdentifier = keyid\n');
+    }
+    const ca = ['ca', '-config', 'crl.conf', '-keyfile', 'ca.key', '-cert', 'ca.pem'];
+    for (const { cert } of revoked) openssl(this.dir, ...ca, '-revoke', cert);
+    openssl(this.dir, ...ca, '-gencrl', '-out', 'crl.pem');
+    return fs.readFileSync(this.file('crl.pem'), 'utf8');
+  }
+
   remove() {
     fs.rmSync(this.dir, { recursive: true, force: true });
   }

@@ -8,7 +8,7 @@ mod patience;
 
 use super::*;
 use crate::frame::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
-use crate::relay::pace::READ_SIZE_FOR_LIMITED;
+use crate::relay::pace::{READ_SIZE_FOR_LIMITED, READ_SIZE_FOR_THROTTLED};
 use crate::relay::session::{Session, Way};
 use crate::relay::{
     CloseOrder, End, GatewayEnd, LegOutcome, Limit, Loss, Meter, OnExceed, Quota, Senders, Share,

@@ -1,0 +1,62 @@
+//! The request as the upstream gets it, whether it is a handshake or not: what the client said end
+//! to end, less what the gateway used up, plus what the gateway vouches for.
+
+use super::request::Story;
+use super::service::Service;
+use crate::admission::Permit;
+use crate::http::{Forwarded, Target, remove_handshake, remove_hop_by_hop};
+use crate::upstream::Ask;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+/// What both kinds have in common; a handshake adds its offers.
+pub(super) fn upstream_ask(
+    story: &Story<'_>,
+    service: &Service,
+    permit: &Permit,
+    parts: &mut Parts,
+    target: &Target,
+) -> Ask {
+    let exchange = story.exchange;
+    let mut headers = std::mem::take(&mut parts.headers);
+    let mut query = target.query.clone();
+    let host = target.authority();
+    remove_hop_by_hop(&mut headers);
+    remove_handshake(&mut headers);
+    permit.strip(&mut headers, &mut query);
+    exchange.site.reserved.strip(&mut headers);
+
+    let rewritten = service.rewrite.apply(&target.path);
+    Forwarded {
+        chain: story.client.chain.clone(),
+        scheme: story.client.scheme,
+        host: story.client.authority(target).to_string(),
+        prefix: rewritten.prefix,
+        request_id: story.id.clone(),
+    }
+    .apply(&mut headers);
+    identify(service, permit, &mut headers);
+    service.request_headers.apply(&mut headers);
+
+    Ask {
+        path_and_query: match query {
+            Some(query) => format!("{}?{query}", rewritten.path),
+            None => rewritten.path,
+        },
+        host,
+        source: story.client.source(exchange),
+        headers,
+        subprotocols: Vec::new(),
+        deflate: None,
+    }
+}
+
+fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
+    let (Some(name), Some(identity)) = (&service.identity_header, &permit.identity) else {
+        return;
+    };
+    // Admission refuses identities with control characters; anything else is a legal value.
+    if let Ok(value) = HeaderValue::from_bytes(identity.to_string().as_bytes()) {
+        headers.insert(name.clone(), value);
+    }
+}
