@@ -153,8 +153,16 @@ impl Kind for TokensKind {
 
 /// Reports an address that is open to others without a token, and addresses that are taken.
 pub(super) fn check(root: &Root, log: &Log) {
-    let health = root.health.iter().flatten().map(|keys| (HEALTH, &keys.address));
-    let admin = root.admin.iter().flatten().map(|keys| (ADMIN, &keys.address));
+    let health = root
+        .health
+        .iter()
+        .flatten()
+        .map(|keys| (HEALTH, &keys.address));
+    let admin = root
+        .admin
+        .iter()
+        .flatten()
+        .map(|keys| (ADMIN, &keys.address));
     let listeners: Vec<&At<ListenerKeys>> = root.listeners.iter().flatten().collect();
     let mut taken: Vec<&At<BindAddress>> = listeners
         .iter()
@@ -181,12 +189,7 @@ fn check_tokens(admin: &AdminKeys, log: &Log) {
     }
 }
 
-fn check_is_free(
-    section: &str,
-    address: &At<BindAddress>,
-    taken: &[&At<BindAddress>],
-    log: &Log,
-) {
+fn check_is_free(section: &str, address: &At<BindAddress>, taken: &[&At<BindAddress>], log: &Log) {
     let is_free_port = matches!(&address.value, BindAddress::Tcp(address) if address.port() == 0);
     let first = taken.iter().find(|taken| taken.value == address.value);
     if let Some(first) = first.filter(|_| !is_free_port) {
