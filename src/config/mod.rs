@@ -8,6 +8,7 @@
 //! declaration come the reading, the known keys, the reference and the schema. `reader/` gives
 //! values with their places, `kind/` knows how values are written, `assemble.rs` ties up names.
 
+mod admin;
 mod assemble;
 mod auth;
 mod conflict;
@@ -43,6 +44,7 @@ mod tls;
 mod upstream;
 mod value;
 
+pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
@@ -74,6 +76,10 @@ use std::sync::Arc;
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[health]`
+    pub health: Option<Health>,
+    /// `[admin]`
+    pub admin: Option<Admin>,
     /// `[log]`
     pub log: Log,
     /// `[[listeners]]`, at least one.

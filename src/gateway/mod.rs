@@ -34,6 +34,7 @@ use crate::session::Registry;
 use crate::telemetry::AccessLog;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
@@ -47,6 +48,7 @@ pub struct Gate {
     connections: Arc<Semaphore>,
     max_connections: u32,
     access_log: AccessLog,
+    leaving: AtomicBool,
     draining: watch::Sender<bool>,
 }
 
@@ -61,6 +63,7 @@ impl Gate {
             workers,
             max_connections,
             access_log: log,
+            leaving: AtomicBool::new(false),
             draining: watch::Sender::new(false),
         }
     }
@@ -78,6 +81,16 @@ impl Gate {
     /// The threads that carry connections.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// From now on probes say that new clients are not welcome; they are served all the same.
+    pub fn announce_end(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new clients are welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed) && !self.is_draining()
     }
 
     /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
