@@ -1,6 +1,6 @@
 //! One client: TCP, a full TLS handshake, a WebSocket handshake with a password.
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, PASSWORD};
 use crate::{Failure, upstream};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +48,7 @@ impl Dialer {
         })
     }
 
-    /// Comes as `user`, whose name is the password.
+    /// Comes as `user`.
     pub(crate) async fn attempt(&self, user: &str) -> Result<Attempt, Failure> {
         let tcp = TcpStream::connect(self.address).await?;
         tcp.set_nodelay(true)?;
@@ -59,7 +59,7 @@ impl Dialer {
              Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\nAuthorization: Basic {}\r\n\r\n",
             self.address.port(),
             fresh_key(),
-            STANDARD.encode(format!("{user}:{user}")),
+            STANDARD.encode(format!("{user}:{PASSWORD}")),
         );
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await?;

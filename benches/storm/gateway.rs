@@ -34,9 +34,10 @@ pub(crate) struct Usage {
     pub(crate) memory: u64,
 }
 
-/// The user that the talking sessions are; the others are `user-0` and so on. Each user's name is
-/// the password too.
+/// The user that the talking sessions are; the others are `user-0` and so on.
 pub(crate) const LIVE_USER: &str = "live";
+/// Everybody's. The gateway remembers by name and password: nobody profits from another's.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 impl Gateway {
     pub(crate) async fn start(arguments: &Arguments, server: SocketAddr) -> Result<Self, Failure> {
@@ -120,15 +121,14 @@ upstream = "ws://{upstream}"
     )
 }
 
-/// Lines of a password file.
+/// Lines of a password file, with one hash for all.
 fn passwords(arguments: &Arguments) -> Result<String, Failure> {
+    let hash = bcrypt::hash(PASSWORD, arguments.bcrypt_cost)?;
     let names = (0..arguments.users).map(|number| format!("user-{number}"));
-    let mut lines = String::new();
-    for name in names.chain([LIVE_USER.to_owned()]) {
-        let hash = bcrypt::hash(&name, arguments.bcrypt_cost)?;
-        lines.push_str(&format!("{name}:{hash}\n"));
-    }
-    Ok(lines)
+    Ok(names
+        .chain([LIVE_USER.to_owned()])
+        .map(|name| format!("{name}:{hash}\n"))
+        .collect())
 }
 
 /// The address in the line that says so. The rest of the log is passed on to standard error.

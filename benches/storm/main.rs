@@ -6,6 +6,7 @@
 //!
 //! ```sh
 //! cargo bench --bench storm                                     # 500 talk, 5,000 come
+//! cargo bench --bench storm -- --users 5000 --patience 900          # nobody's password is known yet
 //! cargo bench --bench storm -- --live 50 --clients 500 --quiet 3
 //! ```
 //!
@@ -46,7 +47,8 @@ struct Arguments {
     /// Clients that come at once.
     #[arg(long, default_value_t = 5000)]
     clients: usize,
-    /// Users that the coming clients are; none is known to the gateway from before.
+    /// Users that the coming clients are: so many passwords are verified, whoever comes later under a
+    /// name profits from who came first.
     #[arg(long, default_value_t = 32)]
     users: usize,
     /// Cost of the bcrypt hashes.

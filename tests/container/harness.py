@@ -4,6 +4,7 @@ What the compose file says of a service (image, files, limits, what it may not d
 network is the host's, with ports that are free.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import yaml
@@ -78,6 +80,19 @@ class Process:
             self.lines.append(line)
             if found := look(line):
                 return found
+
+    def says(self, line):
+        """Waits for exactly this line."""
+        self.find(lambda said: said == line, f"`{line}`")
+
+    def accepts(self, port):
+        """Waits until somebody listens there, and it has not ended."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and self.child.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", port), 1).close()
+            time.sleep(0.05)
+        raise AssertionError(f"nobody listens on {port}")
 
     def ended(self):
         """The exit code."""
@@ -164,6 +179,14 @@ class ContainerCase(unittest.TestCase):
         container = self.run_image("wsgate", options=options)
         container.event("listening")
         return container
+
+    def client(self, url, ca=None, language="node"):
+        """A client on Node `ws` or Python `websockets`, in a container of its own, that trusts this certificate."""
+        image, command, name = {"node": ("chat", "node", "client.mjs"), "python": ("feed", "python3", "client.py")}[language]
+        options = [*HARDENED, "--volume", f"{CHECKOUT}/tests/container/{name}:/app/{name}:ro"]
+        if ca:
+            options += ["--volume", f"{ca}:/ca.pem:ro", "--env", "NODE_EXTRA_CA_CERTS=/ca.pem"]
+        return self.run_image(image, command, name, url, options=options)
 
     def service(self, name, environment, *hosts):
         """A service of the compose file, with all that is said of it there."""
