@@ -131,26 +131,31 @@ fn passwords(arguments: &Arguments) -> Result<String, Failure> {
         .collect())
 }
 
-/// The address in the line that says so. The rest of the log is passed on to standard error.
+/// The address in the line that says so. Complaints are passed on to standard error, to the end.
+async fn listening(log: ChildStderr) -> Result<SocketAddr, Failure> {
+    let mut lines = BufReader::new(log).lines();
+    while let Some(line) = lines.next_line().await? {
+        complain(&line);
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(address) = event["address"].as_str() {
+            let address = address.parse()?;
+            tokio::spawn(async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    complain(&line);
+                }
+            });
+            return Ok(address);
+        }
+    }
+    Err("the gateway did not start".into())
+}
+
 #[expect(
     clippy::print_stderr,
     reason = "what the gateway complains of is worth reading"
 )]
-async fn listening(log: ChildStderr) -> Result<SocketAddr, Failure> {
-    let mut lines = BufReader::new(log).lines();
-    while let Some(line) = lines.next_line().await? {
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let Some(address) = event["address"].as_str() else {
-            eprintln!("gateway: {line}");
-            continue;
-        };
-        let address = address.parse()?;
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                eprintln!("gateway: {line}");
-            }
-        });
-        return Ok(address);
+fn complain(line: &str) {
+    if !line.contains(r#""level":"INFO""#) {
+        eprintln!("gateway: {line}");
     }
-    Err("the gateway did not start".into())
 }

@@ -6,7 +6,7 @@
 use crate::Failure;
 use crate::client::{Attempt, Dialer};
 use crate::gateway::LIVE_USER;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +26,7 @@ const ALL_TALK_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     talking: AtomicUsize,
+    is_over: AtomicBool,
     slowest_us: AtomicU64,
     waited: Mutex<Vec<Duration>>,
 }
@@ -49,6 +50,11 @@ impl Live {
         waited
     }
 
+    /// From now on sessions may end.
+    pub(crate) fn over(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn slowest(&self) -> Duration {
         Duration::from_micros(self.slowest_us.load(Ordering::Relaxed))
     }
@@ -64,7 +70,7 @@ impl Live {
     }
 }
 
-/// Opens `count` sessions and lets them talk; ends only if one of them does.
+/// Opens `count` sessions and lets them talk; ends only if one of them does too early.
 pub(crate) async fn run(
     dialer: Dialer,
     count: usize,
@@ -85,8 +91,8 @@ pub(crate) async fn run(
         talks.spawn(talk(stream??, live.clone()));
     }
     match talks.join_next().await {
-        Some(ended) => ended?,
-        None => Ok(std::future::pending::<()>().await),
+        Some(ended) if !live.is_over.load(Ordering::Relaxed) => ended?,
+        _ => std::future::pending().await,
     }
 }
 

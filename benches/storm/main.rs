@@ -118,6 +118,7 @@ async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     on_a_thread("storm", storming)?;
     let during = phase("storm", &gateway, &live, watch(&live, &storm, arguments)).await?;
     let after = phase("after", &gateway, &live, sleep(quiet)).await?;
+    live.over();
     gateway.stop().await?;
     Ok(Report::new(arguments, [before, during, after], &storm))
 }

@@ -47,13 +47,14 @@ class Target:
 
     def open(self, *lines, path=None, source=None):
         """A session, or an error that names the answer."""
-        connection = self.connect(source)
-        connection.send(self.handshake(*lines, path=path))
-        answer = connection.answer()
-        if answer.status != 101:
-            raise AssertionError(f"{self.origin}{path or self.path} was answered {answer}")
-        connection.handshake = answer
-        return connection
+        with contextlib.ExitStack() as unless_open:
+            connection = unless_open.enter_context(self.connect(source))
+            connection.send(self.handshake(*lines, path=path))
+            connection.handshake = connection.answer()
+            if connection.handshake.status != 101:
+                raise AssertionError(f"{self.origin}{path or self.path} was answered {connection.handshake}")
+            unless_open.pop_all()
+            return connection
 
 
 def head_bytes(lines):
@@ -107,6 +108,7 @@ class Connection:
     def __init__(self, stream):
         self.stream = stream
         self.held = b""
+        self.handshake = None
 
     def __enter__(self):
         return self

@@ -20,10 +20,14 @@ async def answer(connection):
         pass
 
 
+def choose(connection, offered):
+    return "feed.v1" if "feed.v1" in offered else None
+
+
 async def main():
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with serve(answer, "", PORT, subprotocols=["feed.v1"]):
+    async with serve(answer, "", PORT, subprotocols=["feed.v1"], select_subprotocol=choose):
         print(f"feed: listening on {PORT}")
         await stopped.wait()
 
