@@ -37,6 +37,9 @@ use upstream::Upstream;
 /// Anything; it ends the run.
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// From the last of the talking sessions' handshakes to the first number.
+const SETTLING: Duration = Duration::from_secs(3);
+
 /// What is started, and how much of it.
 #[derive(Debug, Clone, Parser)]
 #[command(about = "Thousands of clients come back at once while others talk")]
@@ -110,6 +113,7 @@ async fn run(arguments: &Arguments) -> Result<Report, Failure> {
         live::run(dialer.clone(), arguments.live, live.clone()),
     )?;
     live.all_talk(arguments.live).await?;
+    sleep(SETTLING).await;
 
     let quiet = Duration::from_secs(arguments.quiet);
     let before = phase("before", &gateway, &live, sleep(quiet)).await?;
