@@ -24,6 +24,7 @@ mod handshake;
 mod handshake_rate;
 mod headers;
 mod heads;
+mod health;
 mod logs;
 mod max_handshakes;
 mod mtls;
