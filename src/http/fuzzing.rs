@@ -1,6 +1,8 @@
 //! What the fuzz targets and the property tests call: each takes any bytes and panics if a rule of
 //! this module is broken. The first byte chooses how the rest is read.
 
+pub use super::client::fuzzing::client_headers;
+
 use super::{AnswerBody, AnswerError, AnswerHead, AnswerScan, Chunks, MAX_HEADERS};
 use http::Method;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
