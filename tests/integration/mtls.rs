@@ -3,7 +3,7 @@
 
 use crate::harness::certs::{Certified, VERSIONS};
 use crate::harness::gateway::LISTENER;
-use crate::harness::visit::visit;
+use crate::harness::visit::{visit, visit_amid_change};
 use crate::harness::{Authority, Frame, Gateway, Handshake, Upstream, within};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -166,7 +166,8 @@ async fn a_ticket_does_not_outlive_a_revocation() {
         std::fs::write(scene.gateway.folder().join("crl"), revoked).unwrap();
         let refused = within("the new list", async {
             loop {
-                if let Err(alert) = visit(&scene.gateway, &lost, NAME).await {
+                let met = visit_amid_change(&scene.gateway, &lost, NAME).await;
+                if let Some(Err(alert)) = met {
                     break alert;
                 }
             }
