@@ -29,6 +29,7 @@ mod origin;
 mod peers;
 mod plain_faults;
 mod plain_http;
+mod plain_smuggling;
 mod program;
 mod proxy_protocol;
 mod rates;
