@@ -22,6 +22,7 @@ mod half_close;
 mod handshake;
 mod headers;
 mod heads;
+mod hostile_handshake;
 mod logs;
 mod mtls;
 mod networks;

@@ -190,7 +190,11 @@ async fn what_a_refused_body_holds_is_no_request() {
             // HTTP/1.0 has its answer in its own version.
             let finals = answers.matches("HTTP/1.").count();
             assert_eq!(finals, 1, "{request:?}: {answers}");
-            assert_eq!(answers.trim_start()[9..12], status.to_string(), "{request:?}");
+            assert_eq!(
+                answers.trim_start()[9..12],
+                status.to_string(),
+                "{request:?}"
+            );
         }
     }
     upstream.was_left_alone().await;
@@ -295,7 +299,9 @@ async fn a_connection_on_which_a_handshake_was_refused_serves_nobody_else() {
         client.ended().await;
         server.ended().await;
         let (mut other, mut fresh) = asked(&gateway, &upstream, &get("/")).await;
-        fresh.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmine").await;
+        fresh
+            .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmine")
+            .await;
         assert_eq!(other.answer().await.body, "mine");
     }
 }
