@@ -3,6 +3,7 @@
 
 use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
+use super::slots::{Crowded, Slot, Slots};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
@@ -21,6 +22,8 @@ pub(super) struct Arrived {
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
     pub(super) scheme: Scheme,
+    /// Of the handshakes in flight, with TLS.
+    pub(super) slot: Option<Slot>,
 }
 
 /// Why a connection did not arrive.
@@ -33,12 +36,15 @@ enum Failure {
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
     Tls(#[from] HandshakeFailure),
 }
 
 /// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
 /// nothing came of it; the peer is told nothing but TLS' own alert.
 pub(super) async fn arrive(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -49,7 +55,7 @@ pub(super) async fn arrive(
         Peer::Unix => None,
     };
     let client = peer.map(|address| address.ip());
-    match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
+    match timeout_at(deadline, prepare(slots, site, entrance, accepted, peer)).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
             failed(entrance, client, failure).await;
@@ -63,6 +69,7 @@ pub(super) async fn arrive(
 }
 
 async fn prepare(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -83,16 +90,30 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
-    let stream = match &entrance.tls {
-        None => Stream::Plain(socket),
-        Some(tls) => Stream::TlsServer(Box::new(tls.accept(socket).await?)),
+    let (stream, slot) = match &entrance.tls {
+        None => (Stream::Plain(socket), None),
+        Some(tls) => {
+            let slot = begin_tls(slots, &socket).await?;
+            let stream = tls.accept(socket).await?;
+            (Stream::TlsServer(Box::new(stream)), Some(slot))
+        }
     };
     Ok(Arrived {
         stream,
         client: ends.map(|ends| ends.source).or(peer),
         destination,
         scheme,
+        slot,
     })
+}
+
+/// Browsers, balancers and scans open connections of which they may never make use: these take no
+/// slot until they say something.
+async fn begin_tls(slots: &Slots, socket: &Socket) -> Result<Slot, Failure> {
+    if socket.peek(&mut [0]).await? == 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(slots.take_for_tls().await?)
 }
 
 /// Nothing is read from a peer that is not trusted.
@@ -110,7 +131,7 @@ async fn proxied(
 /// Counts what came to nothing, and lets the client read TLS' alert.
 async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     let is_silence = match &failure {
-        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Socket(_) | Failure::Crowded(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };

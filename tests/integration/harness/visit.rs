@@ -21,25 +21,35 @@ pub async fn visit(
     config: &Arc<ClientConfig>,
     name: &str,
 ) -> Result<Visit, AlertDescription> {
-    let met = visit_amid_change(gateway, config, name).await;
-    met.expect("an answer or an alert")
-}
-
-/// The same while files change: `None` is an end without words. That is how a resumed handshake ends
-/// which began by what held before and was judged by what holds now: the TLS library has no alert left.
-pub async fn visit_amid_change(
-    gateway: &Gateway,
-    config: &Arc<ClientConfig>,
-    name: &str,
-) -> Option<Result<Visit, AlertDescription>> {
     match within("a visit", try_visit(gateway, config, name)).await {
-        Ok(visit) => Some(Ok(visit)),
+        Ok(visit) => Ok(visit),
         Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(Error::AlertReceived(alert)) => Some(Err(*alert)),
-            _ if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Some(Error::AlertReceived(alert)) => Err(*alert),
             _ => panic!("{error} is no alert"),
         },
     }
+}
+
+/// Comes by `config` for `name` until it is refused: how.
+///
+/// Whose handshake ends in the very moment of the change is cut off without an alert, and asks again.
+pub async fn visit_until_refused(
+    gateway: &Gateway,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> AlertDescription {
+    within("a refusal", async {
+        loop {
+            let Err(error) = try_visit(gateway, config, name).await else {
+                continue;
+            };
+            match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(Error::AlertReceived(alert)) => break *alert,
+                _ => assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}"),
+            }
+        }
+    })
+    .await
 }
 
 async fn try_visit(gateway: &Gateway, config: &Arc<ClientConfig>, name: &str) -> io::Result<Visit> {
