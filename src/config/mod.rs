@@ -8,8 +8,10 @@
 //! declaration come the reading, the known keys, the reference and the schema. `reader/` gives
 //! values with their places, `kind/` knows how values are written, `assemble.rs` ties up names.
 
+mod admin;
 mod assemble;
 mod auth;
+mod balance;
 mod conflict;
 mod cors;
 mod encryption;
@@ -43,7 +45,9 @@ mod tls;
 mod upstream;
 mod value;
 
+pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
@@ -64,7 +68,7 @@ pub use route::{
 };
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
-pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;
@@ -74,6 +78,10 @@ use std::sync::Arc;
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[health]`
+    pub health: Option<Health>,
+    /// `[admin]`
+    pub admin: Option<Admin>,
     /// `[log]`
     pub log: Log,
     /// `[[listeners]]`, at least one.

@@ -55,6 +55,8 @@ pub(super) struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// Its port.
     pub(super) port: u16,
+    /// Whether its word on who its own clients are is believed.
+    pub(super) is_trusted: bool,
     /// What the client connected to, where an upstream is told.
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
@@ -119,7 +121,7 @@ pub(super) async fn serve(arrival: Arrival) {
     };
     let Some(Arrived {
         stream,
-        client,
+        caller,
         destination,
         scheme,
         slot,
@@ -130,8 +132,9 @@ pub(super) async fn serve(arrival: Arrival) {
     let exchange = Arc::new(Exchange {
         gate,
         listener,
-        client: client.map(|address| address.ip()),
-        port: client.map_or(0, |address| address.port()),
+        client: caller.address.map(|address| address.ip()),
+        port: caller.address.map_or(0, |address| address.port()),
+        is_trusted: caller.is_trusted,
         destination,
         scheme,
         server_name: server_name(&stream),

@@ -16,8 +16,10 @@ mod dial;
 mod endpoint;
 mod entry;
 mod error;
+mod greeting;
 mod open;
 mod pool;
+mod rendezvous;
 mod requests;
 mod resolve;
 mod retry;
@@ -26,8 +28,10 @@ mod roster;
 pub use ask::Ask;
 pub use endpoint::Lease;
 pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side, Stage};
+pub use greeting::Source;
 pub use open::Opened;
 pub use pool::Pool;
+pub use rendezvous::Affinity;
 pub use requests::{AnswerCut, Answered, BoxError, Length, Request, RequestError, Streamed};
 
 #[cfg(test)]
