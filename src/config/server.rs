@@ -35,6 +35,9 @@ section! {
         /// `X-Forwarded-Proto` and `X-Forwarded-Host`, which the proxies must set or delete. All
         /// other such headers are removed.
         pub client_ip_header: String = header_name(), or("x-forwarded-for");
+        /// How long service goes on after SIGTERM or Ctrl-C while `/readyz` fails already: as long as it
+        /// takes for the load balancer in front to notice and to send clients elsewhere.
+        pub shutdown_delay: Duration = duration("0s"), or("0s");
         /// How long sessions may take to end after SIGTERM or Ctrl-C. They are told at once, with
         /// close code 1001; what is left after this time is ended.
         pub drain_timeout: Duration = duration("0s"), or("30s");

@@ -38,6 +38,7 @@ use crate::telemetry::AccessLog;
 use arc_swap::ArcSwap;
 use slots::Slots;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
@@ -52,6 +53,7 @@ pub struct Gate {
     max_connections: u32,
     slots: Slots,
     access_log: AccessLog,
+    leaving: AtomicBool,
     draining: watch::Sender<bool>,
 }
 
@@ -67,6 +69,7 @@ impl Gate {
             max_connections,
             slots: Slots::new(server.max_handshakes),
             access_log: log,
+            leaving: AtomicBool::new(false),
             draining: watch::Sender::new(false),
         }
     }
@@ -84,6 +87,16 @@ impl Gate {
     /// The threads that carry connections.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// From now on probes say that new clients are not welcome; they are served all the same.
+    pub fn announce_end(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new clients are welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed) && !self.is_draining()
     }
 
     /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
