@@ -6,6 +6,7 @@ use super::site::{Entrance, Site};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
+use crate::telemetry::metrics::Counts;
 use crate::tls::{HandshakeFailure, Reason};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +44,7 @@ pub(super) async fn arrive(
     entrance: &Entrance,
     accepted: Accepted,
     deadline: Instant,
+    counts: &Counts<'_>,
 ) -> Option<Arrived> {
     let peer = match accepted.peer {
         Peer::Tcp(address) => Some(address),
@@ -52,11 +54,12 @@ pub(super) async fn arrive(
     match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
+            count(entrance, &failure, counts);
             failed(entrance, client, failure).await;
             None
         }
         Err(_) => {
-            too_slow(entrance, client);
+            too_slow(entrance, client, counts);
             None
         }
     }
@@ -107,7 +110,19 @@ async fn proxied(
     Ok(Proxied::read_from(socket).await?)
 }
 
-/// Counts what came to nothing, and lets the client read TLS' alert.
+/// What came to nothing, silent ends included.
+fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
+    let listener = &entrance.name;
+    match failure {
+        Failure::Tls(failure) => counts.tls_failed(listener, failure.reason.label()),
+        Failure::Untrusted => counts.proxy_protocol_failed(listener, "untrusted"),
+        Failure::Proxy(ProxyError::Lost(_)) => counts.proxy_protocol_failed(listener, "lost"),
+        Failure::Proxy(_) => counts.proxy_protocol_failed(listener, "malformed"),
+        Failure::Socket(_) => {}
+    }
+}
+
+/// Logs what came to nothing, and lets the client read TLS' alert.
 async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     let is_silence = match &failure {
         Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
@@ -141,13 +156,18 @@ async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     }
 }
 
-fn too_slow(entrance: &Entrance, client: Option<IpAddr>) {
-    if entrance.tls.is_none() && !entrance.proxy_protocol {
-        return;
-    }
+fn too_slow(entrance: &Entrance, client: Option<IpAddr>, counts: &Counts<'_>) {
+    let listener = &entrance.name;
     let what = match entrance.tls {
-        Some(_) => "TLS handshake failed",
-        None => "PROXY protocol refused",
+        Some(_) => {
+            counts.tls_failed(listener, "timeout");
+            "TLS handshake failed"
+        }
+        None if entrance.proxy_protocol => {
+            counts.proxy_protocol_failed(listener, "timeout");
+            "PROXY protocol refused"
+        }
+        None => return,
     };
     entrance.tls_log.failed(TlsFailed {
         what,

@@ -4,13 +4,14 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
 //! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
-//! told.
+//! told, `facts` what is told to those who run it.
 
 mod arrival;
 mod body;
 mod client;
 mod connection;
 mod cors;
+mod facts;
 mod failure;
 mod guard;
 mod link;
@@ -31,7 +32,7 @@ pub use worker::{Threads, Workers};
 
 use crate::relay::{CloseOrder, GatewayEnd};
 use crate::session::Registry;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,7 @@ pub struct Gate {
     connections: Arc<Semaphore>,
     max_connections: u32,
     access_log: AccessLog,
+    metrics: Metrics,
     leaving: AtomicBool,
     draining: watch::Sender<bool>,
 }
@@ -60,6 +62,7 @@ impl Gate {
             site: ArcSwap::new(site),
             registry: Arc::new(Registry::new(workers.len())),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
+            metrics: Metrics::new(workers.len()),
             workers,
             max_connections,
             access_log: log,

@@ -13,12 +13,13 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
 #[derive(Debug)]
 pub struct Site {
     listeners: Vec<Entrance>,
+    services: Vec<Arc<Service>>,
     pools: Vec<Arc<Pool>>,
     methods: Vec<Arc<auth::Method>>,
     /// Header names that the gateway sets, and so takes out of every client's request.
@@ -29,6 +30,8 @@ pub struct Site {
     pub(super) tells_source: bool,
     /// Hosts that a route names: their own origin is to be trusted.
     named_hosts: HashSet<config::HostPattern>,
+    /// When it was assembled.
+    pub(super) loaded: SystemTime,
 }
 
 /// A listener as connections see it.
@@ -103,10 +106,12 @@ impl Site {
     pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
         let methods = auth::Methods::build(&settings.auth).map_err(Box::new)?;
         let pools = pools(settings)?;
-        let tables = tables(settings, &methods, &pools)?;
+        let services = services(settings, &methods, &pools)?;
+        let tables = tables(settings, &services)?;
         let listeners = settings.listeners.iter().zip(tables).map(entrance);
         Ok(Self {
             listeners: listeners.collect::<Result<_, _>>()?,
+            services,
             pools: pools.into_values().collect(),
             methods: methods.all(),
             reserved: reserved(settings),
@@ -122,6 +127,7 @@ impl Site {
                 .iter()
                 .flat_map(|route| route.hosts.clone())
                 .collect(),
+            loaded: SystemTime::now(),
         })
     }
 
@@ -132,6 +138,25 @@ impl Site {
 
     pub(super) fn listener(&self, index: usize) -> &Entrance {
         &self.listeners[index]
+    }
+
+    /// What its routes do, each once.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.iter()
+    }
+
+    /// Sections of the configuration, each with the number of its entries.
+    pub(super) fn entries(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("listeners", self.listeners.len()),
+            ("routes", self.services.len()),
+            ("upstreams", self.pools.len()),
+            ("auth", self.methods.len()),
+        ]
     }
 
     /// Until when certificates, authorities and revocation lists are good, those of listeners first.
@@ -246,21 +271,31 @@ fn entrance(
     })
 }
 
-/// A table for each listener.
-fn tables(
+/// In the order of the routes.
+fn services(
     settings: &Settings,
     methods: &auth::Methods,
     pools: &Pools,
+) -> Result<Vec<Arc<Service>>, AssembleError> {
+    let routes = settings.routes.iter();
+    routes
+        .map(|route| Service::new(route, methods, pools).map(Arc::new))
+        .collect()
+}
+
+/// A table for each listener.
+fn tables(
+    settings: &Settings,
+    services: &[Arc<Service>],
 ) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
     let mut builders: Vec<_> = settings
         .listeners
         .iter()
         .map(|_| Table::builder())
         .collect();
-    for route in &settings.routes {
-        let service = Arc::new(Service::new(route, methods, pools)?);
+    for (route, service) in settings.routes.iter().zip(services) {
         for &index in &route.listeners {
-            add(&mut builders[index], route, &service)?;
+            add(&mut builders[index], route, service)?;
         }
     }
     Ok(builders.into_iter().map(Builder::build).collect())

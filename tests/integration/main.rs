@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod admin;
 mod api_key;
 mod backpressure;
 mod basic_auth;
@@ -24,6 +25,7 @@ mod headers;
 mod heads;
 mod health;
 mod logs;
+mod metrics;
 mod mtls;
 mod networks;
 mod origin;
