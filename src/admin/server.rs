@@ -226,7 +226,10 @@ mod tests {
         connections.add(async {});
         assert!(ends.pop_front().unwrap().await.is_err());
         for mut end in ends {
-            assert!(end.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+            assert!(
+                end.try_recv()
+                    .is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+            );
         }
     }
 }
