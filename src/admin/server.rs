@@ -172,7 +172,7 @@ mod tests {
         let settings = settings.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let site = Arc::new(Site::assemble(&settings).unwrap());
         let (workers, threads) = Workers::start(1).unwrap();
-        let gate = Gate::new(site, workers, 10, AccessLog::new(false));
+        let gate = Gate::new(site, workers, &settings.server, AccessLog::new(false));
         let tokens = crate::admin::Tokens::new(&settings.admin.unwrap());
         let desk = Desk::new(Arc::new(gate), Offer::Admin(tokens));
         (Arc::new(desk), threads)

@@ -3,6 +3,7 @@
 
 use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
+use super::slots::{Crowded, Slot, Slots};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
@@ -22,6 +23,8 @@ pub(super) struct Arrived {
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
     pub(super) scheme: Scheme,
+    /// Of the handshakes in flight, with TLS.
+    pub(super) slot: Option<Slot>,
 }
 
 /// Why a connection did not arrive.
@@ -34,12 +37,15 @@ enum Failure {
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
     Tls(#[from] HandshakeFailure),
 }
 
 /// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
 /// nothing came of it; the peer is told nothing but TLS' own alert.
 pub(super) async fn arrive(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -51,7 +57,7 @@ pub(super) async fn arrive(
         Peer::Unix => None,
     };
     let client = peer.map(|address| address.ip());
-    match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
+    match timeout_at(deadline, prepare(slots, site, entrance, accepted, peer)).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
             count(entrance, &failure, counts);
@@ -66,6 +72,7 @@ pub(super) async fn arrive(
 }
 
 async fn prepare(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -86,16 +93,30 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
-    let stream = match &entrance.tls {
-        None => Stream::Plain(socket),
-        Some(tls) => Stream::TlsServer(Box::new(tls.accept(socket).await?)),
+    let (stream, slot) = match &entrance.tls {
+        None => (Stream::Plain(socket), None),
+        Some(tls) => {
+            let slot = begin_tls(slots, &socket).await?;
+            let stream = tls.accept(socket).await?;
+            (Stream::TlsServer(Box::new(stream)), Some(slot))
+        }
     };
     Ok(Arrived {
         stream,
         client: ends.map(|ends| ends.source).or(peer),
         destination,
         scheme,
+        slot,
     })
+}
+
+/// Browsers, balancers and scans open connections of which they may never make use: these take no
+/// slot until they say something.
+async fn begin_tls(slots: &Slots, socket: &Socket) -> Result<Slot, Failure> {
+    if socket.peek(&mut [0]).await? == 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(slots.take_for_tls().await?)
 }
 
 /// Nothing is read from a peer that is not trusted.
@@ -118,6 +139,8 @@ fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
         Failure::Untrusted => counts.proxy_protocol_failed(listener, "untrusted"),
         Failure::Proxy(ProxyError::Lost(_)) => counts.proxy_protocol_failed(listener, "lost"),
         Failure::Proxy(_) => counts.proxy_protocol_failed(listener, "malformed"),
+        Failure::Crowded(_) => counts.tls_failed(listener, "too_many_handshakes"),
+        Failure::Socket(_) if entrance.tls.is_some() => counts.tls_failed(listener, "lost"),
         Failure::Socket(_) => {}
     }
 }
@@ -125,7 +148,7 @@ fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
 /// Logs what came to nothing, and lets the client read TLS' alert.
 async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     let is_silence = match &failure {
-        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Socket(_) | Failure::Crowded(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
 use super::request::Answer;
+use super::slots;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
@@ -64,6 +65,8 @@ pub(super) struct Exchange {
     server_name: Option<String>,
     /// To and from the guard.
     pub(super) link: Arc<Link>,
+    /// Of the handshakes in flight.
+    pub(super) slot: slots::Held,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
@@ -115,7 +118,7 @@ pub(super) async fn serve(arrival: Arrival) {
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
     let arrived = tokio::select! {
-        arrived = arrival::arrive(&site, entrance, accepted, deadline, &counts) => arrived,
+        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline, &counts) => arrived,
         () = gate.closing_time() => return,
     };
     let Some(Arrived {
@@ -123,6 +126,7 @@ pub(super) async fn serve(arrival: Arrival) {
         client,
         destination,
         scheme,
+        slot,
     }) = arrived
     else {
         return;
@@ -138,6 +142,7 @@ pub(super) async fn serve(arrival: Arrival) {
         server_name: server_name(&stream),
         site,
         link: Arc::default(),
+        slot: slots::Held::new(slot),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -240,6 +245,7 @@ impl Service<Request<Incoming>> for Requests {
         exchange.link.begin();
         Box::pin(async move {
             let answer = request::serve(&exchange, request).await;
+            exchange.slot.end();
             Ok(answer.map(|body| body.tells(exchange.link.clone())))
         })
     }

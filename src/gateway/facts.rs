@@ -2,6 +2,7 @@
 
 use super::{Gate, Site};
 use crate::net::Usage;
+use crate::relay::Traffic;
 use crate::telemetry::metrics::{Facts, Format, UpstreamFacts};
 use crate::upstream::Pool;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ impl Gate {
     }
 }
 
-fn routes(site: &Site) -> Vec<(Arc<str>, crate::relay::Traffic)> {
+fn routes(site: &Site) -> Vec<(Arc<str>, Traffic)> {
     let services = site.services();
     services
         .map(|service| (service.name.clone(), service.courses.sum()))

@@ -59,6 +59,8 @@ pub(super) async fn serve(
         .admission
         .admit(&story.ask(parts, target, admission::Purpose::of(&parts.method)))
         .await?;
+    // From here it may wait for its answer as long as a session lasts (long polling).
+    story.exchange.slot.end();
     let route = Passage::new(story, service, parts);
     let request = Request {
         method: parts.method.clone(),

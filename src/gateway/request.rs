@@ -38,6 +38,9 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    if !exchange.slot.begin(&exchange.gate.slots) {
+        return story.refuse(Failure::TooManyHandshakes).map(Body::from);
+    }
     let (mut parts, body) = request.into_parts();
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
@@ -214,6 +217,7 @@ impl<'a> Story<'a> {
             headers: &parts.headers,
             query: target.query.as_deref(),
             own_origin: exchange.site.own_origin(entrance, target, &self.client),
+            client: self.client.address,
             purpose,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::auth;
+use crate::admission::{self, auth};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
@@ -19,9 +19,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub struct Site {
     listeners: Vec<Entrance>,
-    services: Vec<Arc<Service>>,
     pools: Vec<Arc<Pool>>,
     methods: Vec<Arc<auth::Method>>,
+    /// One for each route.
+    services: Vec<Arc<Service>>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -111,9 +112,9 @@ impl Site {
         let listeners = settings.listeners.iter().zip(tables).map(entrance);
         Ok(Self {
             listeners: listeners.collect::<Result<_, _>>()?,
-            services,
             pools: pools.into_values().collect(),
             methods: methods.all(),
+            services,
             reserved: reserved(settings),
             trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
                 name: settings.server.client_ip_header.clone(),
@@ -179,6 +180,8 @@ impl Site {
             let method = Arc::clone(method);
             work.push(Box::pin(async move { method.follow().await }));
         }
+        let limiters = self.services.iter().flat_map(|service| service.limiters());
+        work.push(Box::pin(admission::housekeeping(limiters.collect())));
         for index in 0..self.listeners.len() {
             let site = self.clone();
             work.push(Box::pin(async move {
@@ -277,10 +280,8 @@ fn services(
     methods: &auth::Methods,
     pools: &Pools,
 ) -> Result<Vec<Arc<Service>>, AssembleError> {
-    let routes = settings.routes.iter();
-    routes
-        .map(|route| Service::new(route, methods, pools).map(Arc::new))
-        .collect()
+    let service = |route: &Arc<Route>| Service::new(route, methods, pools).map(Arc::new);
+    settings.routes.iter().map(service).collect()
 }
 
 /// A table for each listener.

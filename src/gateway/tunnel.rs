@@ -5,8 +5,8 @@ use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::worker::Place;
-use super::{Gate, going_away};
-use crate::admission::Permit;
+use super::{Gate, going_away, replaced};
+use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
@@ -30,6 +30,7 @@ pub(super) struct Tunnel {
     opened: Opened,
     service: Arc<Service>,
     session: Session,
+    seats: Seats,
     /// With whom it shares what it may send.
     account: u64,
     handshake_took: Duration,
@@ -81,6 +82,7 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        seats: permit.seats,
         account,
         handshake_took,
     });
@@ -129,6 +131,7 @@ pub(super) fn carry(
         opened,
         service,
         session,
+        mut seats,
         account,
         handshake_took,
     } = tunnel;
@@ -137,6 +140,10 @@ pub(super) fn carry(
     let worker = held.1.worker;
     let course = service.courses.of(worker);
     let live = Live::begin(gate.clone(), worker, session, handshake_took);
+    seats.opened(|| {
+        let control = control.clone();
+        Box::new(move || _ = control.close(replaced()))
+    });
     if gate.is_draining() {
         // It may have missed the order that all others got.
         control.close(going_away());
@@ -160,6 +167,8 @@ pub(super) fn carry(
     );
     async move {
         let outcome = carried.await;
+        // Whoever sees it gone from the registry may open another.
+        drop(seats);
         live.end(&outcome);
         drop((lease, held));
     }

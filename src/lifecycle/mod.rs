@@ -76,7 +76,7 @@ impl Gateway {
         let gate = Arc::new(Gate::new(
             site.clone(),
             workers,
-            settings.server.max_connections,
+            &settings.server,
             AccessLog::new(settings.log.access),
         ));
         let mut background = JoinSet::new();
