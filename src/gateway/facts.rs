@@ -5,6 +5,8 @@ use crate::net::Usage;
 use crate::relay::Traffic;
 use crate::telemetry::metrics::{Facts, Format, UpstreamFacts};
 use crate::upstream::Pool;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 impl Gate {
@@ -18,12 +20,25 @@ impl Gate {
             max_connections: self.max_connections as usize,
             entries: site.entries(),
             loaded: site.loaded,
+            expiries: expiries(&site),
             routes: routes(&site),
             upstreams: site.pools().map(|pool| upstream(pool)).collect(),
             usage: Usage::now(),
         };
         self.metrics.page(&facts, format)
     }
+}
+
+/// A file may hold several, and be named twice.
+fn expiries(site: &Site) -> Vec<(Arc<str>, i64)> {
+    let mut ends: BTreeMap<PathBuf, i64> = BTreeMap::new();
+    for expiry in site.expiries() {
+        let end = ends.entry(expiry.file).or_insert(i64::MAX);
+        *end = expiry.not_after.min(*end);
+    }
+    let ends = ends.into_iter();
+    ends.map(|(file, end)| (file.to_string_lossy().into(), end))
+        .collect()
 }
 
 fn routes(site: &Site) -> Vec<(Arc<str>, Traffic)> {

@@ -337,6 +337,13 @@ async fn connections_that_fail_before_http_are_counted_by_reason() {
              [[routes]]\nupstream = \"builtin:echo\"\n"
         ),
     );
+    let file = gateway.folder().join("own.pem");
+    let end = format!(
+        "wsgate_certificate_not_after_timestamp_seconds{{file=\"{}\"}}",
+        file.display()
+    );
+    // The harness issues until the year 4000.
+    assert_eq!(Page::of(&gateway).await.get(&end), 64_060_588_800.0);
     for bytes in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         &client_hello(1, b"a.example"),

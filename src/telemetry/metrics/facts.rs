@@ -22,6 +22,9 @@ pub struct Facts {
     pub entries: Vec<(&'static str, usize)>,
     /// When it was loaded.
     pub loaded: SystemTime,
+    /// Files of certificates and revocation lists, each with the end of what ends first in it, in
+    /// seconds since 1970.
+    pub expiries: Vec<(Arc<str>, i64)>,
     /// Every route, and what its sessions have carried.
     pub routes: Vec<(Arc<str>, Traffic)>,
     /// Every upstream.
@@ -46,19 +49,23 @@ pub struct UpstreamFacts {
 impl Facts {
     pub(super) fn add_to(&self, page: &mut Shard, started: SystemTime) {
         let version = [env!("CARGO_PKG_VERSION").into()];
-        page.add(&family::BUILD, version, Value::Whole(1));
+        page.add(&family::BUILD, version, &Value::Whole(1));
         for (section, count) in &self.entries {
-            page.add(&family::CONFIGURED, [(*section).into()], whole(*count));
+            page.add(&family::CONFIGURED, [(*section).into()], &whole(*count));
         }
-        page.add(&family::CONFIG_LOADED, [], since_epoch(self.loaded));
-        page.add(&family::READY, [], whole(usize::from(self.is_ready)));
-        page.add(&family::WORKERS, [], whole(self.workers));
-        page.add(&family::CONNECTIONS, [], whole(self.connections));
-        page.add(&family::CONNECTIONS_LIMIT, [], whole(self.max_connections));
-        page.add(&family::STARTED, [], since_epoch(started));
+        page.add(&family::CONFIG_LOADED, [], &since_epoch(self.loaded));
+        page.add(&family::READY, [], &whole(usize::from(self.is_ready)));
+        page.add(&family::WORKERS, [], &whole(self.workers));
+        page.add(&family::CONNECTIONS, [], &whole(self.connections));
+        page.add(&family::CONNECTIONS_LIMIT, [], &whole(self.max_connections));
+        page.add(&family::STARTED, [], &since_epoch(started));
+        for (file, not_after) in &self.expiries {
+            let end = Value::Real(*not_after as f64);
+            page.add(&family::EXPIRY, [file.into()], &end);
+        }
         for (route, traffic) in &self.routes {
             // A route without a session is there, with none.
-            page.add(&family::SESSIONS, [route.into()], Value::Whole(0));
+            page.add(&family::SESSIONS, [route.into()], &Value::Whole(0));
             flow(page, route, "to_upstream", &traffic.to_upstream);
             flow(page, route, "to_client", &traffic.to_client);
         }
@@ -74,12 +81,12 @@ impl Facts {
 impl UpstreamFacts {
     fn add_to(&self, page: &mut Shard) {
         let name = &self.name;
-        page.add(&family::ENDPOINTS, [name.into()], whole(self.endpoints));
+        page.add(&family::ENDPOINTS, [name.into()], &whole(self.endpoints));
         let sessions = Value::Whole(self.sessions.into());
-        page.add(&family::UPSTREAM_SESSIONS, [name.into()], sessions);
+        page.add(&family::UPSTREAM_SESSIONS, [name.into()], &sessions);
         for (reason, count) in &self.failures {
             let labels = [name.into(), (*reason).into()];
-            page.add(&family::UPSTREAM_FAILURES, labels, Value::Whole(*count));
+            page.add(&family::UPSTREAM_FAILURES, labels, &Value::Whole(*count));
         }
     }
 }
@@ -87,20 +94,20 @@ impl UpstreamFacts {
 fn flow(page: &mut Shard, route: &Arc<str>, direction: &'static str, flow: &Flow) {
     let labels = || [route.into(), direction.into()];
     let totals = &flow.totals;
-    page.add(&family::FRAMES, labels(), Value::Whole(totals.frames));
-    page.add(&family::MESSAGES, labels(), Value::Whole(totals.messages));
-    page.add(&family::PAYLOAD, labels(), Value::Whole(totals.bytes));
-    page.add(&family::THROTTLED, labels(), seconds(flow.throttled));
-    page.add(&family::BLOCKED, labels(), seconds(flow.blocked));
+    page.add(&family::FRAMES, labels(), &Value::Whole(totals.frames));
+    page.add(&family::MESSAGES, labels(), &Value::Whole(totals.messages));
+    page.add(&family::PAYLOAD, labels(), &Value::Whole(totals.bytes));
+    page.add(&family::THROTTLED, labels(), &seconds(flow.throttled));
+    page.add(&family::BLOCKED, labels(), &seconds(flow.blocked));
 }
 
 fn process(page: &mut Shard, usage: &Usage) {
-    page.add(&family::CPU, [], seconds(usage.cpu));
-    page.add(&family::RESIDENT, [], Value::Whole(usage.resident));
-    page.add(&family::VIRTUAL, [], Value::Whole(usage.virtual_size));
-    page.add(&family::OPEN_FILES, [], Value::Whole(usage.open_files));
+    page.add(&family::CPU, [], &seconds(usage.cpu));
+    page.add(&family::RESIDENT, [], &Value::Whole(usage.resident));
+    page.add(&family::VIRTUAL, [], &Value::Whole(usage.virtual_size));
+    page.add(&family::OPEN_FILES, [], &Value::Whole(usage.open_files));
     if let Some(limit) = usage.open_files_limit {
-        page.add(&family::OPEN_FILES_LIMIT, [], Value::Whole(limit));
+        page.add(&family::OPEN_FILES_LIMIT, [], &Value::Whole(limit));
     }
 }
 

@@ -77,6 +77,11 @@ pub(super) static CONFIG_LOADED: Family = gauge(
     &[],
     "When the configuration in service was loaded, in seconds since 1970",
 );
+pub(super) static EXPIRY: Family = gauge(
+    "wsgate_certificate_not_after_timestamp_seconds",
+    &["file"],
+    "When the first of the certificates or revocation lists in a file ends, in seconds since 1970",
+);
 pub(super) static READY: Family = gauge(
     "wsgate_ready",
     &[],
@@ -218,6 +223,7 @@ pub(super) static ALL: &[&Family] = &[
     &BUILD,
     &CONFIGURED,
     &CONFIG_LOADED,
+    &EXPIRY,
     &READY,
     &WORKERS,
     &CONNECTIONS,

@@ -36,6 +36,10 @@ impl Histogram {
         self.sum += other.sum;
     }
 
+    pub(super) fn bounds(&self) -> &'static [f64] {
+        self.bounds
+    }
+
     pub(super) fn sum(&self) -> f64 {
         self.sum
     }

@@ -3,7 +3,7 @@
 use super::Format;
 use super::classic::classic;
 use super::families::{ALL, Family, Kind};
-use super::shard::{Labels, Shard, Value};
+use super::shard::{Kept, Shard, Value};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -35,18 +35,13 @@ struct Page(Vec<Filled>);
 #[derive(Debug)]
 struct Filled {
     family: &'static Family,
-    series: Vec<(Labels, Value)>,
+    series: Vec<(Kept, Value)>,
 }
 
 impl Filled {
     fn new(family: &'static Family, shard: &Shard) -> Self {
-        let series = shard.of(family).into_iter();
-        Self {
-            family,
-            series: series
-                .map(|(labels, value)| (labels.clone(), value.clone()))
-                .collect(),
-        }
+        let series = shard.of(family).into_iter().cloned().collect();
+        Self { family, series }
     }
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -14,6 +14,7 @@ fn facts() -> Facts {
         max_connections: 100,
         entries: vec![("routes", 1)],
         loaded: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
+        expiries: vec![("own.pem".into(), 2_000_000_000)],
         routes: vec![("a \"quoted\\\n\" route".into(), Traffic::default())],
         upstreams: vec![UpstreamFacts {
             name: "back".into(),
@@ -66,6 +67,7 @@ fn what_workers_counted_apart_is_one_sum() {
         "wsgate_sessions_ended_total{route=\"a\",ended_by=\"gateway\",reason=\"aborted\",code=\"none\"} 1",
         "wsgate_upstream_failures_total{upstream=\"back\",reason=\"connect_failed\"} 4",
         "wsgate_config_loaded_timestamp_seconds 1.5",
+        "wsgate_certificate_not_after_timestamp_seconds{file=\"own.pem\"} 2000000000.0",
         "wsgate_sessions{route=\"a \\\"quoted\\\\\\n\\\" route\"} 0",
     ] {
         assert!(lines.contains(expected), "no {expected} in\n{page}");
