@@ -33,7 +33,7 @@ pub enum Offer {
 }
 
 /// A worker that does not get to a new task in so long a time hangs.
-const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+const WORKER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No page of another origin is to take an answer for something else than it is.
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");

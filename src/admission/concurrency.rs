@@ -277,6 +277,20 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_panics_leaves_its_place() {
+        for on_exceed in [OnSessions::Refuse, OnSessions::CloseOldest] {
+            let sessions = sessions(1, on_exceed);
+            let (seats, _) = open(&sessions, key("10.0.0.1"));
+            let session = std::thread::spawn(move || {
+                let _seats = seats;
+                std::panic::resume_unwind(Box::new(()));
+            });
+            assert!(session.join().is_err());
+            assert_eq!(known(&sessions), 0);
+        }
+    }
+
+    #[test]
     fn without_limits_a_session_holds_nothing() {
         assert_eq!(size_of::<Seats>(), 16);
         let mut seats = Seats::default();

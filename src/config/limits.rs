@@ -175,7 +175,8 @@ section! {
         /// How many may come at once. Left out: what `rate` is in a second, at least 1.
         burst: Option<u64> = count(BURST), optional;
         /// Who shares the rate: `"client_ip"`, all from one address (of IPv6 from one /64), or
-        /// `"route"`. There is no `"identity"`: with a wrong credential nobody is known.
+        /// `"route"`, which one who guesses uses up for all. There is no `"identity"`: with a wrong
+        /// credential nobody is known.
         per: LimitKey = choice(&[
             ("client_ip", LimitKey::ClientIp),
             ("route", LimitKey::Route),

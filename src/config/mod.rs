@@ -11,6 +11,7 @@
 mod admin;
 mod assemble;
 mod auth;
+mod balance;
 mod conflict;
 mod cors;
 mod encryption;
@@ -46,6 +47,7 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
 pub use find::{NoFile, find};
@@ -66,7 +68,7 @@ pub use route::{
 };
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
-pub use upstream::{Balance, HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

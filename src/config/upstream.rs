@@ -1,5 +1,6 @@
 //! `[upstreams.*]`: named sets of endpoints that serve.
 
+use super::balance::{Balance, balance};
 use super::endpoint::{Endpoint, endpoint};
 use super::host;
 use super::kind::{Parsed, choice, count, duration, filled, or_off, parsed, table};
@@ -18,12 +19,9 @@ section! {
         pub endpoints: Vec<Endpoint> = filled(endpoint()), required;
         /// How an endpoint is chosen for a session: in turn, the one with the fewest sessions, or
         /// the better of two drawn at random (which spreads best where several gateways share the
-        /// endpoints). All of them respect weights.
-        pub balance: Balance = choice(&[
-            ("round_robin", Balance::RoundRobin),
-            ("least_connections", Balance::LeastConnections),
-            ("random_two", Balance::RandomTwo),
-        ]), or("round_robin");
+        /// endpoints); or, with a table, the same one for the same key. All of them respect weights,
+        /// and leave an endpoint that has failed in the last seconds to the end.
+        pub balance: Balance = balance(), or("round_robin");
         /// The `Host` that the endpoint sees: `"client"` passes on what the client sent,
         /// `"endpoint"` is the endpoint's own host and port, anything else is sent as it is.
         pub host_header: HostHeader = host_header(), or("client");
@@ -49,7 +47,7 @@ section! {
         /// sessions and keeps those it has.
         pub resolve_interval: Duration = duration("100ms"), or("30s");
         /// Whether each connection to an endpoint begins with a PROXY protocol header that tells
-        /// the client's address. Endpoints must expect it. `builtin:echo` has no use for it.
+        /// the client's address. Endpoints must expect it.
         pub proxy_protocol: ProxyProtocol = choice(&[
             ("off", ProxyProtocol::Off),
             ("v1", ProxyProtocol::V1),
@@ -65,17 +63,6 @@ endpoints = [
 ]
 balance = "least_connections"
 "#
-}
-
-/// `balance`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balance {
-    /// In turn, by weight.
-    RoundRobin,
-    /// Fewest live sessions per weight.
-    LeastConnections,
-    /// The better of two drawn at random.
-    RandomTwo,
 }
 
 /// `proxy_protocol` of an upstream

@@ -57,6 +57,8 @@ pub(super) struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// Its port.
     pub(super) port: u16,
+    /// Whether its word on who its own clients are is believed.
+    pub(super) is_trusted: bool,
     /// What the client connected to, where an upstream is told.
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
@@ -123,7 +125,7 @@ pub(super) async fn serve(arrival: Arrival) {
     };
     let Some(Arrived {
         stream,
-        client,
+        caller,
         destination,
         scheme,
         slot,
@@ -135,8 +137,9 @@ pub(super) async fn serve(arrival: Arrival) {
         worker: place.worker,
         gate,
         listener,
-        client: client.map(|address| address.ip()),
-        port: client.map_or(0, |address| address.port()),
+        client: caller.address.map(|address| address.ip()),
+        port: caller.address.map_or(0, |address| address.port()),
+        is_trusted: caller.is_trusted,
         destination,
         scheme,
         server_name: server_name(&stream),

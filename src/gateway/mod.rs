@@ -6,6 +6,7 @@
 //! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
 //! told, `facts` what is told to those who run it.
 
+mod affinity;
 mod arrival;
 mod body;
 mod client;

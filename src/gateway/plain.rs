@@ -1,6 +1,7 @@
 //! An ordinary request on a route that takes them: the same checks as for a handshake, then the
 //! same upstream, and the bodies streamed both ways.
 
+use super::affinity::Bond;
 use super::body::Body;
 use super::failure::Failure;
 use super::link::Link;
@@ -61,10 +62,11 @@ pub(super) async fn serve(
         .await?;
     // From here it may wait for its answer as long as a session lasts (long polling).
     story.exchange.slot.end();
+    let bond = Bond::of(story, service, &permit, &parts.headers, target);
     let route = Passage::new(story, service, parts);
     let request = Request {
         method: parts.method.clone(),
-        ask: upstream_ask(story, service, &permit, parts, target),
+        ask: upstream_ask(story, service, &permit, &bond, parts, target),
         length: length(&body),
         response: service.plain.response,
         body: service.plain.body,
@@ -81,7 +83,9 @@ pub(super) async fn serve(
         () = hung_up(link) => return Err(Failure::ClientGone),
         answered = service.pool.request(&request, upload) => answered?,
     };
-    Ok(route.answer(answered, &permit, target, sent))
+    let mut answer = route.answer(answered, &permit, target, sent);
+    bond.apply(answer.headers_mut());
+    Ok(answer)
 }
 
 /// TRACE would show a page the cookies and credentials that it must not see; CONNECT never comes

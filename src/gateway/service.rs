@@ -4,7 +4,7 @@ use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
-use crate::config::{self, Compression, Route};
+use crate::config::{self, Affinity, Balance, Compression, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
 use crate::upstream::Pool;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) upstream: Arc<str>,
+    /// What binds a client to an endpoint.
+    pub(super) affinity: Option<Affinity>,
     pub(super) network: NetworkRule,
     pub(super) admission: Admission,
     pub(super) pool: Arc<Pool>,
@@ -63,6 +65,10 @@ impl Service {
         Ok(Self {
             name: route.name.as_str().into(),
             upstream: route.upstream.name.as_str().into(),
+            affinity: match &route.upstream.balance {
+                Balance::Hash(affinity) => Some(affinity.clone()),
+                _ => None,
+            },
             network: NetworkRule::new(&route.network),
             admission: Admission::new(OriginRule::new(&route.origin), named)
                 .with_limits(&route.limits),

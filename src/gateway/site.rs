@@ -331,5 +331,7 @@ fn reserved(settings: &Settings) -> Reserved {
             .map(|(name, _)| name.as_str());
         set.chain(route.identity_header.as_deref())
     });
-    Reserved::new(names)
+    // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
+    let told_by_proxies = settings.server.client_ip_header.as_str();
+    Reserved::new(names.chain([told_by_proxies]))
 }

@@ -1,5 +1,6 @@
 //! A handshake that was admitted: reach the upstream, answer the client, carry the session.
 
+use super::affinity::Bond;
 use super::failure::Failure;
 use super::request::{Answer, Story};
 use super::service::Service;
@@ -45,16 +46,18 @@ pub(super) async fn open(
     target: &Target,
     handshake: Handshake,
 ) -> Result<Answer, Failure> {
+    let bond = Bond::of(story, service, &permit, &parts.headers, target);
     let ask = upstream::Ask {
         subprotocols: service.offer(&handshake.subprotocols),
         deflate: match service.compression {
             Compression::Off => None,
             Compression::Passthrough => offer_for_upstream(&handshake),
         },
-        ..upstream_ask(story, service, &permit, parts, target)
+        ..upstream_ask(story, service, &permit, &bond, parts, target)
     };
     let mut opened = service.pool.open(&ask).await?;
-    let answer = switching_protocols(service, &handshake, &mut opened);
+    let mut answer = switching_protocols(service, &handshake, &mut opened);
+    bond.apply(answer.headers_mut());
     let session = Session {
         request_id: story.id.clone(),
         listener: story

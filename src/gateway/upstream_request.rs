@@ -1,6 +1,7 @@
 //! The request as the upstream gets it, whether it is a handshake or not: what the client said end
 //! to end, less what the gateway used up, plus what the gateway vouches for.
 
+use super::affinity::Bond;
 use super::request::Story;
 use super::service::Service;
 use crate::admission::Permit;
@@ -14,6 +15,7 @@ pub(super) fn upstream_ask(
     story: &Story<'_>,
     service: &Service,
     permit: &Permit,
+    bond: &Bond,
     parts: &mut Parts,
     target: &Target,
 ) -> Ask {
@@ -44,6 +46,7 @@ pub(super) fn upstream_ask(
             None => rewritten.path,
         },
         host,
+        affinity: bond.affinity,
         source: story.client.source(exchange),
         headers,
         subprotocols: Vec::new(),

@@ -8,6 +8,7 @@ mod answer;
 mod authority;
 mod chunked;
 mod client;
+pub mod cookie;
 mod deflate;
 mod extension;
 mod forwarded;
@@ -18,17 +19,24 @@ mod headers;
 mod key;
 mod line;
 mod negotiation;
+mod opaque;
 mod origin;
 mod path;
+pub mod query;
 mod reply;
 mod request_id;
 mod target;
 mod token;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
 pub use chunked::{ChunkError, Chunks};
 pub use client::Told;
+#[doc(hidden)]
+pub use client::fuzzing;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;
 pub use framing::{Body, Head};
@@ -40,6 +48,7 @@ pub use negotiation::{
     Agreed, Asked, NegotiationError, check_answer, check_extensions, check_subprotocol,
     offer_for_upstream,
 };
+pub use opaque::opaque_value;
 pub use origin::{Origin, OriginError, Scheme};
 pub use path::PathError;
 pub use reply::{refusal, to_bytes};

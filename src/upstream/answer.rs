@@ -110,6 +110,7 @@ mod tests {
             path_and_query: "/".to_owned(),
             host: "chat.test".to_owned(),
             source: None,
+            affinity: None,
             headers: HeaderMap::new(),
             subprotocols: subprotocols.iter().map(ToString::to_string).collect(),
             deflate: None,

@@ -2,7 +2,7 @@
 
 use crate::config::Balance;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What balancing needs to know of an endpoint.
@@ -18,8 +18,8 @@ pub(super) trait Share {
 pub(super) enum Balancer {
     /// In turn, by weight.
     RoundRobin(Mutex<Turns>),
-    /// Fewest sessions per weight.
-    LeastConnections(Dice),
+    /// Fewest sessions per weight; equals take turns.
+    LeastConnections(AtomicUsize),
     /// The better of two drawn at random.
     RandomTwo(Dice),
 }
@@ -37,12 +37,14 @@ pub(super) struct Dice(AtomicU64);
 
 impl Balancer {
     /// Starts without a memory.
-    pub(super) fn new(balance: Balance) -> Self {
-        let seed = RandomState::new().hash_one(0);
+    pub(super) fn new(balance: &Balance) -> Self {
         match balance {
             Balance::RoundRobin => Self::RoundRobin(Mutex::default()),
-            Balance::LeastConnections => Self::LeastConnections(Dice::new(seed)),
-            Balance::RandomTwo => Self::RandomTwo(Dice::new(seed)),
+            // Who has no key gets the one with the fewest sessions.
+            Balance::LeastConnections | Balance::Hash(_) => {
+                Self::LeastConnections(AtomicUsize::default())
+            }
+            Balance::RandomTwo => Self::RandomTwo(Dice::new(RandomState::new().hash_one(0))),
         }
     }
 
@@ -57,7 +59,9 @@ impl Balancer {
                 let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
                 turns.next(shares, usable)
             }
-            Self::LeastConnections(dice) => least_loaded(shares, usable, dice),
+            Self::LeastConnections(turn) => {
+                least_loaded(shares, usable, turn.fetch_add(1, Ordering::Relaxed))
+            }
             Self::RandomTwo(dice) => better_of_two(shares, usable, dice),
         }
     }
@@ -100,9 +104,9 @@ impl Dice {
     }
 }
 
-/// Begins at a random place, so that equals share what comes.
-fn least_loaded<S: Share>(shares: &[S], usable: impl Fn(&S) -> bool, dice: &Dice) -> Option<usize> {
-    let start = dice.throw(shares.len());
+/// Begins with whose `turn` it is, so that equals share what comes.
+fn least_loaded<S: Share>(shares: &[S], usable: impl Fn(&S) -> bool, turn: usize) -> Option<usize> {
+    let start = turn % shares.len().max(1);
     let order = (start..shares.len()).chain(0..start);
     order
         .filter(|&index| usable(&shares[index]))
@@ -179,7 +183,7 @@ mod tests {
             .iter()
             .map(|&weight| Of { weight, load: 0 })
             .collect();
-        let balancer = Balancer::new(Balance::RoundRobin);
+        let balancer = Balancer::new(&Balance::RoundRobin);
         (0..count)
             .map(|_| balancer.choose(&shares, all).unwrap())
             .collect()
@@ -200,7 +204,7 @@ mod tests {
             (&[(1, 0), (2, 2)], 0),
             (&[(2, 4), (1, 2), (4, 3)], 2),
         ];
-        let balancer = Balancer::new(Balance::LeastConnections);
+        let balancer = Balancer::new(&Balance::LeastConnections);
         for (of, expected) in cases {
             for _ in 0..20 {
                 assert_eq!(balancer.choose(&shares(of), all), Some(expected), "{of:?}");
@@ -212,7 +216,7 @@ mod tests {
     fn equals_share_what_comes() {
         let equals = shares(&[(1, 0), (1, 0), (1, 0)]);
         for balance in [Balance::LeastConnections, Balance::RandomTwo] {
-            let balancer = Balancer::new(balance);
+            let balancer = Balancer::new(&balance);
             let mut counts = [0; 3];
             for _ in 0..3000 {
                 counts[balancer.choose(&equals, all).unwrap()] += 1;
@@ -224,7 +228,7 @@ mod tests {
     #[test]
     fn the_most_loaded_of_all_is_never_the_better_of_two() {
         let uneven = shares(&[(1, 1), (1, 9), (1, 2)]);
-        let balancer = Balancer::new(Balance::RandomTwo);
+        let balancer = Balancer::new(&Balance::RandomTwo);
         for _ in 0..1000 {
             assert_ne!(balancer.choose(&uneven, all), Some(1));
         }
@@ -244,7 +248,7 @@ mod tests {
             balance in any_balance(),
             of in prop::collection::vec((1_u32..50, 0_u32..50, any::<bool>()), 0..12),
         ) {
-            let balancer = Balancer::new(balance);
+            let balancer = Balancer::new(&balance);
             let usable: Vec<bool> = of.iter().map(|&(_, _, usable)| usable).collect();
             // The load tells which one it is, so that the predicate can look it up.
             let shares: Vec<Of> = of

@@ -1,11 +1,14 @@
 //! One place that serves, and the count of what it serves now.
 
+use super::rendezvous;
 use super::requests::Idle;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A place that takes sessions. It lives as long as a pool names it or a session is on it.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(super) struct Endpoint {
     pub(super) place: Place,
     /// For logs.
     pub(super) name: String,
+    /// Of the name, for rendezvous hashing.
+    pub(super) hash: u64,
     /// Its own host and port, for `Host`; the port only where it is not the scheme's.
     pub(super) authority: String,
     /// Share relative to the others, at least 1.
@@ -24,6 +29,8 @@ pub(super) struct Endpoint {
     pub(super) idle: Arc<Idle>,
     sessions: AtomicU32,
     failing: AtomicBool,
+    /// Until when it is asked only after all others, as it has failed. Locked only while it fails.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 /// How an endpoint is reached.
@@ -48,6 +55,9 @@ pub struct Lease {
     endpoint: Arc<Endpoint>,
 }
 
+/// How long an endpoint that has failed is asked only after the others.
+const REST: Duration = Duration::from_secs(5);
+
 impl Endpoint {
     /// With nothing on it.
     pub(super) fn new(
@@ -59,6 +69,7 @@ impl Endpoint {
     ) -> Self {
         Self {
             place,
+            hash: rendezvous::name(&name),
             name,
             authority,
             weight: weight.max(1),
@@ -66,6 +77,7 @@ impl Endpoint {
             idle: Arc::default(),
             sessions: AtomicU32::new(0),
             failing: AtomicBool::new(false),
+            rests_until: Mutex::default(),
         }
     }
 
@@ -77,6 +89,10 @@ impl Endpoint {
     /// Counts one more.
     pub(super) fn lease(self: &Arc<Self>) -> Lease {
         self.sessions.fetch_add(1, Ordering::Relaxed);
+        if self.failing.load(Ordering::Relaxed) {
+            // This one finds out whether it serves again; others need not.
+            self.rest();
+        }
         Lease {
             endpoint: Arc::clone(self),
         }
@@ -84,9 +100,30 @@ impl Endpoint {
 
     /// Notes how the last attempt went, and says whether that is news.
     pub(super) fn note_failing(&self, failing: bool) -> bool {
+        if failing {
+            self.rest();
+        }
         // The plain load keeps the usual case free of writes to a shared line.
         self.failing.load(Ordering::Relaxed) != failing
             && self.failing.swap(failing, Ordering::Relaxed) != failing
+    }
+
+    /// Whether it has failed a moment ago.
+    pub(super) fn is_resting(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+            && self
+                .rests_until()
+                .is_some_and(|until| Instant::now() < until)
+    }
+
+    fn rest(&self) {
+        *self.rests_until() = Some(Instant::now() + REST);
+    }
+
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Dials `addresses` from now on.
@@ -120,5 +157,27 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.endpoint.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_failed_rests_and_is_then_tried_by_one() {
+        let endpoint = Endpoint::new(Place::Echo, "one".to_owned(), "one".to_owned(), 1, 0);
+        let endpoint = Arc::new(endpoint);
+        assert!(!endpoint.is_resting());
+        assert!(endpoint.note_failing(true));
+        assert!(endpoint.is_resting());
+        advance(REST).await;
+        assert!(!endpoint.is_resting());
+
+        let _probe = endpoint.lease();
+        assert!(endpoint.is_resting());
+        assert!(endpoint.note_failing(false));
+        assert!(!endpoint.is_resting());
     }
 }

@@ -17,8 +17,10 @@ mod endpoint;
 mod entry;
 mod error;
 mod failures;
+mod greeting;
 mod open;
 mod pool;
+mod rendezvous;
 mod requests;
 mod resolve;
 mod retry;
@@ -27,8 +29,10 @@ mod roster;
 pub use ask::Ask;
 pub use endpoint::Lease;
 pub use error::{BrokenAnswer, OpenError, PoolError, Refused, ResolveError, Side, Stage};
+pub use greeting::Source;
 pub use open::Opened;
 pub use pool::Pool;
+pub use rendezvous::Affinity;
 pub use requests::{AnswerCut, Answered, BoxError, Length, Request, RequestError, Streamed};
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use super::endpoint::{Endpoint, Lease};
 use super::entry::Entry;
 use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
 use super::failures::Failures;
+use super::greeting::Greeting;
 use super::open::{Answer, Opened, open};
+use super::rendezvous::Affinity;
 use super::requests::{
     self, Answered, BoxError, Connection, Exchanged, Fault, Request, RequestError, Upload,
 };
@@ -14,7 +16,7 @@ use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
 use crate::config::{HostHeader, ProxyProtocol, Upstream};
-use crate::net::{ProxyVersion, Stream};
+use crate::net::Stream;
 use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -59,7 +61,7 @@ impl Pool {
                 upstream: settings.name.clone(),
                 source,
             })?;
-        let roster = Roster::new(Vec::new(), settings.balance);
+        let roster = Roster::new(Vec::new(), &settings.balance);
         let pool = Self {
             settings,
             tls,
@@ -99,6 +101,12 @@ impl Pool {
         self.roster.load().endpoints().len()
     }
 
+    /// Draws a key for a client that has none, so that new clients spread over the endpoints by load
+    /// and weight. The key alone decides from then on.
+    pub fn spread<T>(&self, draw: impl FnMut() -> (Affinity, T)) -> (Affinity, T) {
+        self.roster.load().spread(draw)
+    }
+
     /// Opens a leg for one client. Ends within `open_timeout` whatever happens. Dropping the future
     /// gives everything back.
     pub async fn open(&self, ask: &Ask) -> Result<Opened, OpenError> {
@@ -106,7 +114,7 @@ impl Pool {
         let mut last = OpenError::NoEndpoint {
             cause: self.resolve_first(until).await?,
         };
-        let mut attempts = Attempts::new(self.settings.retries);
+        let mut attempts = Attempts::new(self.settings.retries, ask.affinity);
         while let Some(lease) = self.next(&mut attempts) {
             let outcome = self.attempt(&lease, ask, until).await;
             self.note(lease.endpoint(), outcome.as_ref().err());
@@ -134,13 +142,15 @@ impl Pool {
         let mut last = OpenError::NoEndpoint {
             cause: self.resolve_first(until).await?,
         };
-        let mut attempts = Attempts::new(self.settings.retries);
+        let mut attempts = Attempts::new(self.settings.retries, request.ask.affinity);
         let mut body = Some(body);
         while let Some(lease) = self.next(&mut attempts) {
             if let Some(connection) = self.waiting(&lease) {
                 let mut upload = self.upload(&lease, request, &mut body)?;
                 let outcome = requests::exchange(connection, &mut upload, request).await;
-                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale());
+                let is_stale = outcome.as_ref().is_err_and(|fault| fault.may_be_stale())
+                    // Lost so late, it was not closed before: the endpoint has had the request.
+                    && Instant::now() < until;
                 if !(is_stale && request.is_repeatable() && upload.is_untouched()) {
                     return self.answered(lease, request, upload, outcome);
                 }
@@ -289,8 +299,8 @@ impl Pool {
             connect: self.settings.connect_timeout,
             until,
         };
-        let greeting = self.greeting(ask);
-        dial(endpoint, self.tls.as_ref(), &greeting, patience).await
+        let greeting = Greeting::new(self.settings.proxy_protocol, ask.source);
+        dial(endpoint, self.tls.as_ref(), greeting, patience).await
     }
 
     /// The `Host` that the endpoint gets.
@@ -299,15 +309,6 @@ impl Pool {
             HostHeader::Client => &ask.host,
             HostHeader::Endpoint => &endpoint.authority,
             HostHeader::Fixed(name) => name,
-        }
-    }
-
-    /// What a connection for `ask` begins with.
-    fn greeting(&self, ask: &Ask) -> Vec<u8> {
-        match self.settings.proxy_protocol {
-            ProxyProtocol::Off => Vec::new(),
-            ProxyProtocol::V1 => ProxyVersion::V1.encode(ask.source),
-            ProxyProtocol::V2 => ProxyVersion::V2.encode(ask.source),
         }
     }
 
@@ -368,7 +369,7 @@ impl Pool {
                 entry.endpoints(index, self.settings.resolve, before.endpoints())
             })
             .collect();
-        let now = Roster::new(endpoints, self.settings.balance);
+        let now = Roster::new(endpoints, &self.settings.balance);
         // Taking turns goes on where it was, unless somebody came or went.
         if !now.is_same(&before) {
             self.roster.store(Arc::new(now));

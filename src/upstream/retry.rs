@@ -1,6 +1,7 @@
 //! Which endpoint is asked next: one that was not asked yet, and only so many.
 
 use super::endpoint::{Endpoint, Lease};
+use super::rendezvous::Affinity;
 use super::roster::Roster;
 use std::sync::Arc;
 
@@ -14,15 +15,17 @@ pub(super) struct Attempts {
     failed: Vec<Arc<Endpoint>>,
     left: u32,
     made: u32,
+    affinity: Option<Affinity>,
 }
 
 impl Attempts {
     /// One, and `retries` more.
-    pub(super) fn new(retries: u32) -> Self {
+    pub(super) fn new(retries: u32, affinity: Option<Affinity>) -> Self {
         Self {
             failed: Vec::new(),
             left: retries.saturating_add(1),
             made: 0,
+            affinity,
         }
     }
 
@@ -31,7 +34,7 @@ impl Attempts {
         self.left = self.left.checked_sub(1)?;
         let is_new =
             |endpoint: &Arc<Endpoint>| !self.failed.iter().any(|one| Arc::ptr_eq(one, endpoint));
-        let lease = roster.lease(is_new)?;
+        let lease = roster.lease(self.affinity, is_new)?;
         self.made += 1;
         Some(lease)
     }

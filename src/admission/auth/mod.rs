@@ -5,12 +5,10 @@
 
 mod api_key;
 mod basic;
-mod cookie;
 mod cost;
 mod decoy;
 mod htpasswd;
 mod password;
-mod query;
 mod source;
 mod verified;
 mod verifier;

@@ -4,8 +4,8 @@
 //! Only what the method reads is taken out: an `Authorization` of another scheme, other cookies
 //! and other parameters belong to the upstream.
 
-use super::{cookie, query};
 use crate::config::CredentialSource;
+use crate::http::{cookie, query};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
 use std::borrow::Cow;
 

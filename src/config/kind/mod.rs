@@ -18,7 +18,7 @@ pub(super) use number::{count, duration, or_off, size};
 pub(super) use rate::{byte_rate, limits, made, rate};
 pub(super) use reference::{Refers, refers_to};
 pub(super) use table::{defaults_of, layered, map, named, table};
-pub(super) use text::{Parsed, boolean, choice, name, parsed, text};
+pub(super) use text::{Choice, Parsed, boolean, choice, name, parsed, text};
 
 use super::reader::Node;
 use super::section::Outline;

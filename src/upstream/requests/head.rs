@@ -79,6 +79,7 @@ mod tests {
                 path_and_query: path.to_owned(),
                 host: "chat.test".to_owned(),
                 source: None,
+                affinity: None,
                 headers: HeaderMap::new(),
                 subprotocols: Vec::new(),
                 deflate: None,

@@ -71,6 +71,7 @@ fn ask() -> Ask {
         path_and_query: "/room?id=1".to_owned(),
         host: "chat.test:8443".to_owned(),
         source: None,
+        affinity: None,
         headers: HeaderMap::new(),
         subprotocols: Vec::new(),
         deflate: None,

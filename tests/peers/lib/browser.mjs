@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { folder } from './gateway.mjs';
 
 // Without the last four, Chromium calls its maker's hosts at every start.
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
@@ -10,8 +11,15 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no
 
 const LIMIT = 30_000;
 
-export async function launchBrowser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+/** How Chromium is started; `names` are hosts that it finds on loopback. */
+function settings(names) {
+  const rules = names.map(name => `MAP ${name} 127.0.0.1`).join(',');
+  const args = rules ? [...FLAGS, `--host-resolver-rules=${rules}`] : FLAGS;
+  return { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args };
+}
+
+export function launchBrowser({ names = [] } = {}) {
+  return chromium.launch(settings(names));
 }
 
 /** A page in a profile of its own, closed when the test `t` ends. */
@@ -20,6 +28,14 @@ export async function newPage(t, browser, options = {}) {
   t.after(() => context.close());
   context.setDefaultTimeout(LIMIT);
   return context.newPage();
+}
+
+/** A page in the ordinary profile of a browser of its own: profiles of `newPage` are private windows, which refuse most cookies of other sites. */
+export async function ordinaryPage(t, { names = [] } = {}) {
+  const context = await chromium.launchPersistentContext(folder(), { ignoreHTTPSErrors: true, ...settings(names) });
+  t.after(() => context.close());
+  context.setDefaultTimeout(LIMIT);
+  return context.pages()[0] ?? context.newPage();
 }
 
 /** Opens a WebSocket in `page`, and closes it: what a page's script learns of it. */

@@ -4,7 +4,7 @@
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 /// The value of the first cookie of that name, without the quotes that may stand around it.
-pub(super) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     headers
         .get_all(COOKIE)
         .iter()
@@ -13,7 +13,7 @@ pub(super) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
 }
 
 /// Takes every cookie of that name out; a line with nothing else in it goes too.
-pub(super) fn take_out(headers: &mut HeaderMap, name: &str) {
+pub fn take_out(headers: &mut HeaderMap, name: &str) {
     if read(headers, name).is_none() {
         return;
     }

@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 
 /// The decoded value of the first parameter of that name.
-pub(super) fn read<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
+pub fn read<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
     let parameter = query.split('&').find(|one| has_name(one, name))?;
     let value = parameter.split_once('=').map_or("", |(_, value)| value);
     Some(percent_decode(value.as_bytes()))
 }
 
 /// The query without any parameter of that name; `None` if nothing else was in it.
-pub(super) fn without(query: &str, name: &str) -> Option<String> {
+pub fn without(query: &str, name: &str) -> Option<String> {
     let rest: Vec<&str> = query
         .split('&')
         .filter(|one| !has_name(one, name))
