@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("upstream", &["config", "http", "net", "tls"]),
     ("relay", &["frame", "net"]),
     ("session", &["relay"]),
-    ("telemetry", &["config", "relay", "session"]),
+    ("telemetry", &["config", "net", "relay", "session"]),
     (
         "gateway",
         &[

@@ -29,6 +29,8 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     pub(super) client: Client,
     target: Option<Target>,
+    /// Whether it asks for no session.
+    is_plain: bool,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
     marking: Option<Marking>,
@@ -69,6 +71,7 @@ impl<'a> Story<'a> {
             started,
             client: Client::of_connection(exchange),
             target: None,
+            is_plain: false,
             service: None,
             marking: None,
         }
@@ -149,6 +152,7 @@ impl<'a> Story<'a> {
         target: &Target,
         body: Incoming,
     ) -> Result<Answer, Failure> {
+        self.is_plain = true;
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
@@ -198,6 +202,7 @@ impl<'a> Story<'a> {
         }
         let ask = self.ask(parts, target, admission::Purpose::Reading);
         service.admission.authenticate(&ask).await?;
+        self.count(StatusCode::OK, "complete");
         Ok(builtin::page().map(Body::from))
     }
 
@@ -227,9 +232,22 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Counts what is answered to everything but what becomes a session or is passed on.
+    fn count(&self, status: StatusCode, reason: &'static str) {
+        let exchange = self.exchange;
+        let listener = &exchange.site.listener(exchange.listener).name;
+        let route = self.service.as_ref().map(|service| &service.name);
+        let counts = exchange.gate.metrics.at(exchange.worker);
+        match self.is_plain {
+            true => counts.requested(listener, route, status.as_u16(), reason),
+            false => counts.refused(listener, route, status.as_u16(), reason),
+        }
+    }
+
     /// Logs a failure and says what is answered.
     fn refuse(&self, failure: Failure) -> Response<Bytes> {
         let exchange = self.exchange;
+        self.count(failure.status(), failure.label());
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
             listener: exchange.site.listener_name(exchange.listener),
