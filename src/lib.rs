@@ -22,6 +22,8 @@ pub mod telemetry;
 
 pub mod gateway;
 
+pub mod admin;
+
 pub mod lifecycle;
 
 pub mod cli;

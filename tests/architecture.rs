@@ -39,10 +39,21 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("lifecycle", &["config", "net", "telemetry", "gateway"]),
+    ("admin", &["config", "net", "telemetry", "gateway"]),
+    (
+        "lifecycle",
+        &["config", "net", "telemetry", "gateway", "admin"],
+    ),
     (
         "cli",
-        &["config", "admission", "telemetry", "gateway", "lifecycle"],
+        &[
+            "config",
+            "admission",
+            "telemetry",
+            "gateway",
+            "admin",
+            "lifecycle",
+        ],
     ),
 ];
 

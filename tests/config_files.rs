@@ -8,9 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use wsgate::config;
 
+const SHIPPED: [&str; 4] = ["config", "config/examples", "docker", "tests/config/valid"];
+
 #[test]
 fn shipped_files_load() {
-    for folder in ["config", "config/examples", "tests/config/valid"] {
+    for folder in SHIPPED {
         for path in toml_files(folder) {
             if let Err(problems) = config::load(&path) {
                 panic!("{problems}");
@@ -67,29 +69,37 @@ fn the_reference_is_fresh() {
     );
 }
 
-/// Examples are pieces: something may be missing in them, but nothing may be wrong.
 #[test]
 fn examples_in_the_reference_are_right() {
-    let reference = config::reference();
-    let examples: Vec<&str> = reference
+    assert!(check_examples(&config::reference()) > 10);
+}
+
+#[test]
+fn examples_in_the_pages_are_right() {
+    assert!(check_examples(&read("docs/docker.md")) > 2);
+}
+
+/// Examples are pieces: something may be missing in them, but nothing may be wrong. How many there were.
+fn check_examples(page: &str) -> usize {
+    let examples: Vec<&str> = page
         .split("```toml\n")
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert!(examples.len() > 10, "{reference}");
-    for example in examples {
+    for example in &examples {
         let Err(problems) = config::parse(example, Path::new("example.toml")) else {
             continue;
         };
         let is_missing = |title: &str| title.contains("is missing") || title.contains("can't read");
         assert!(problems.titles().all(is_missing), "{problems}");
     }
+    examples.len()
 }
 
 #[test]
 fn the_schema_accepts_what_loads() {
     let schema = config::schema();
-    for folder in ["config", "config/examples", "tests/config/valid"] {
+    for folder in SHIPPED {
         for path in toml_files(folder) {
             let file = file_as_json(&path);
             if let Err(refusal) = accepts(&schema, &file) {

@@ -4,20 +4,32 @@
 //! A refusal is no error but normal life; what the client is told is decided elsewhere.
 
 pub mod auth;
+mod concurrency;
 mod cors;
 mod identity;
+mod key;
+mod limits;
 mod network;
 mod origin;
+mod rate;
+mod store;
 
+pub use concurrency::{CloseHook, Seats};
 pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
+pub use key::KeyHash;
+pub use limits::{Limit, OverLimit};
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
+pub use rate::{RateLimiter, housekeeping};
 
+use crate::config;
 use crate::http::Origin;
 use auth::{Check, Method, Source};
 use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
+use limits::Limits;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +45,7 @@ pub struct Admission {
     challenges: Arc<[HeaderValue]>,
     /// All that the methods read, whichever of them admits.
     spent: Arc<[Source]>,
+    limits: Limits,
 }
 
 /// What a handshake is judged by. Cannot be printed, as there are credentials in it.
@@ -45,6 +58,8 @@ pub struct Ask<'a> {
     /// The origin that the request was sent to; `None` if its host is not one that the gateway
     /// answers for.
     pub own_origin: Option<Origin>,
+    /// Whose limits count; `None` on a unix socket.
+    pub client: Option<IpAddr>,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -65,6 +80,8 @@ pub enum Purpose {
 pub struct Permit {
     /// Who it is; `None` on an open route.
     pub identity: Option<Identity>,
+    /// What the session takes up, to be held for as long as it lives; nothing for other requests.
+    pub seats: Seats,
     spent: Arc<[Source]>,
 }
 
@@ -88,10 +105,13 @@ pub enum Refusal {
         /// When to come again.
         retry_after: Duration,
     },
+    /// There are too many.
+    #[error("{0}")]
+    OverLimit(OverLimit),
 }
 
 impl Admission {
-    /// With no methods the route is open.
+    /// With no methods the route is open. There are no limits.
     pub fn new(origin: OriginRule, mut methods: Vec<Arc<Method>>) -> Self {
         methods.sort_by_key(|method| method.is_dear());
         Self {
@@ -99,7 +119,14 @@ impl Admission {
             challenges: methods.iter().map(|one| one.challenge().clone()).collect(),
             spent: methods.iter().flat_map(|one| one.sources()).collect(),
             methods,
+            limits: Limits::default(),
         }
+    }
+
+    /// The same with the limits of `settings`.
+    pub fn with_limits(mut self, settings: &config::Limits) -> Self {
+        self.limits = Limits::new(settings, !self.methods.is_empty());
+        self
     }
 
     /// May the page that asks, if it is one? The first part of [`Self::admit`].
@@ -110,11 +137,23 @@ impl Admission {
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
         self.origin.check(ask)?;
+        self.limits.arrived(ask.client)?;
         let identity = self.authenticate(ask).await?;
+        self.limits.known(ask.client, identity.as_ref())?;
+        let seats = match ask.purpose {
+            Purpose::Session => self.limits.seats(ask.client, identity.as_ref())?,
+            Purpose::Reading | Purpose::Writing => Seats::default(),
+        };
         Ok(Permit {
             identity,
+            seats,
             spent: Arc::clone(&self.spent),
         })
+    }
+
+    /// The limiters that want [`housekeeping`].
+    pub fn limiters(&self) -> impl Iterator<Item = Arc<RateLimiter>> {
+        self.limits.limiters()
     }
 
     /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.
@@ -122,6 +161,9 @@ impl Admission {
     pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
         if self.methods.is_empty() {
             return Ok(None);
+        }
+        if self.has_credential(ask) {
+            self.limits.may_try(ask.client)?;
         }
         let (mut had_credential, mut is_busy) = (false, false);
         for method in &self.methods {
@@ -137,10 +179,22 @@ impl Admission {
                 retry_after: RETRY_AFTER,
             });
         }
+        if had_credential {
+            self.limits.failed(ask.client);
+        }
         Err(Refusal::Unauthenticated {
             challenges: Arc::clone(&self.challenges),
             had_credential,
         })
+    }
+
+    /// An empty one is none: that is what is left of a cookie after a log-out.
+    fn has_credential(&self, ask: &Ask<'_>) -> bool {
+        let found = |source: &Source| source.read(ask.headers, ask.query);
+        self.spent
+            .iter()
+            .filter_map(found)
+            .any(|credential| !credential.is_empty())
     }
 }
 
@@ -175,6 +229,7 @@ impl Refusal {
             } => "bad_credential",
             Self::Unauthenticated { .. } => "no_credential",
             Self::Busy { .. } => "auth_busy",
+            Self::OverLimit(over) => over.limit.label(),
         }
     }
 }
@@ -255,6 +310,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+            client: None,
             purpose: Purpose::Session,
         };
         admission.admit(&ask).await

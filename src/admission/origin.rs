@@ -272,6 +272,7 @@ mod tests {
             headers: &headers,
             query: None,
             own_origin: own,
+            client: None,
             purpose,
         };
         rule.check(&ask).map_err(|refusal| refusal.label())

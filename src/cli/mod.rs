@@ -2,6 +2,7 @@
 
 mod check;
 mod hash_password;
+mod health;
 mod run;
 mod schema;
 
@@ -25,6 +26,15 @@ enum Command {
     Check {
         /// Else $WSGATE_CONFIG, ./wsgate.toml, ./config/wsgate.toml, /etc/wsgate/wsgate.toml.
         file: Option<PathBuf>,
+    },
+    /// Ask a running gateway whether it works, for the health check of a container: 0 yes, 1 no.
+    Health {
+        /// Its configuration, which says where to ask. Else $WSGATE_CONFIG, ./wsgate.toml,
+        /// ./config/wsgate.toml, /etc/wsgate/wsgate.toml.
+        file: Option<PathBuf>,
+        /// Ask whether it takes new clients instead.
+        #[arg(long)]
+        ready: bool,
     },
     /// Print the JSON Schema of the configuration file, for editors.
     Schema {
@@ -51,6 +61,7 @@ pub fn main() -> ExitCode {
     {
         Command::Run(run) => run.execute(),
         Command::Check { file } => check::execute(file.as_deref()),
+        Command::Health { file, ready } => health::execute(file.as_deref(), ready),
         Command::Schema { markdown } => schema::execute(markdown),
         Command::HashPassword { name } => hash_password::execute(name.as_deref()),
     }

@@ -1,5 +1,6 @@
 //! From what the files say to [`Settings`]: names resolved, what is there twice found.
 
+use super::admin;
 use super::conflict;
 use super::encryption;
 use super::inline::Serves;
@@ -18,6 +19,7 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     check_names(&root, log);
     check_presence(&root, whole, log);
     conflict::check(&root, log);
+    admin::check(&root, log);
     network::check(&root, log);
     encryption::check(&root, log);
     let listeners: Option<Vec<At<ListenerKeys>>> = root.listeners.into_iter().collect();
@@ -38,6 +40,14 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     root.route_defaults?;
     Some(Settings {
         server: root.server?,
+        health: match root.health {
+            Some(keys) => Some(keys?.into()),
+            None => None,
+        },
+        admin: match root.admin {
+            Some(keys) => Some(keys?.into()),
+            None => None,
+        },
         log: root.log?,
         listeners: listeners?
             .into_iter()

@@ -217,7 +217,7 @@ fn neither(name: &str) -> Problem {
     .help(format!("write `{name} = {{ sha256 = \"…\" }}`"))
 }
 
-fn sha256_of(secret: &str) -> [u8; 32] {
+pub(super) fn sha256_of(secret: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
     bytes

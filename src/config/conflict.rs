@@ -45,7 +45,8 @@ fn check_defined_once<'n>(what: &str, names: impl Iterator<Item = &'n At<String>
     });
 }
 
-fn twice(title: String, first: &Place, second: &Place) -> Problem {
+/// A problem with what stands in two places.
+pub(super) fn twice(title: String, first: &Place, second: &Place) -> Problem {
     Problem::new(title)
         .at(second)
         .label("again here")

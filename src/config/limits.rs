@@ -18,13 +18,15 @@ section! {
     /// the route together are (`per = "route"`), 503; both say by `Retry-After` when to come again.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Limits at "`[routes.limits]`" {
-        /// How many handshakes may come. Those that are refused for it count no further.
+        /// How many handshakes may come. Those that are refused for it count no further. Ordinary
+        /// requests that a route passes on (`http_requests = "proxy"`) count as handshakes.
         pub handshake_rate: Vec<RateLimit> = limits(handshake_rate()), or("off");
         /// How many wrong credentials may come. Beyond it nobody with that key may try another, be
         /// it right or wrong, until there is a new try; handshakes without a credential and
         /// those that are admitted take no try.
         pub auth_failure_rate: Vec<RateLimit> = limits(auth_failure_rate()), or({ rate = "5/m", burst = 10, per = "client_ip" });
-        /// How many sessions may be open at the same time.
+        /// How many sessions may be open at the same time. A handshake takes its place before its
+        /// upstream is asked; ordinary requests take none.
         pub sessions: Vec<SessionLimit> = limits(table()), or("off");
         /// How many frames may pass, pings, pongs and fragments included. A Close is free, and so is
         /// a pong that the gateway itself has asked for.
@@ -173,7 +175,8 @@ section! {
         /// How many may come at once. Left out: what `rate` is in a second, at least 1.
         burst: Option<u64> = count(BURST), optional;
         /// Who shares the rate: `"client_ip"`, all from one address (of IPv6 from one /64), or
-        /// `"route"`. There is no `"identity"`: with a wrong credential nobody is known.
+        /// `"route"`, which one who guesses uses up for all. There is no `"identity"`: with a wrong
+        /// credential nobody is known.
         per: LimitKey = choice(&[
             ("client_ip", LimitKey::ClientIp),
             ("route", LimitKey::Route),
@@ -238,10 +241,14 @@ section! {
     }
 }
 
+fn burst(written: Option<u64>, rate: Rate) -> u64 {
+    written.unwrap_or_else(|| rate.in_a_second())
+}
+
 fn handshake_rate() -> impl Kind<Out = RateLimit> {
     made(table(), |keys: HandshakeRate| RateLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
     })
 }
@@ -249,7 +256,7 @@ fn handshake_rate() -> impl Kind<Out = RateLimit> {
 fn auth_failure_rate() -> impl Kind<Out = RateLimit> {
     made(table(), |keys: AuthFailureRate| RateLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
     })
 }
@@ -257,7 +264,7 @@ fn auth_failure_rate() -> impl Kind<Out = RateLimit> {
 fn message_rate() -> impl Kind<Out = TrafficLimit> {
     made(table(), |keys: MessageRate| TrafficLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
         direction: keys.direction,
         on_exceed: keys.on_exceed,
@@ -267,7 +274,7 @@ fn message_rate() -> impl Kind<Out = TrafficLimit> {
 fn traffic_bytes() -> impl Kind<Out = TrafficLimit> {
     made(table(), |keys: ByteRate| TrafficLimit {
         rate: keys.rate,
-        burst: keys.burst.unwrap_or(keys.rate.in_a_second()),
+        burst: burst(keys.burst, keys.rate),
         per: keys.per,
         direction: keys.direction,
         on_exceed: keys.on_exceed,

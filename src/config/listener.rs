@@ -111,6 +111,16 @@ pub enum BindAddress {
     Unix(PathBuf),
 }
 
+impl BindAddress {
+    /// Whether only processes of this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for BindAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,11 +130,13 @@ impl fmt::Display for BindAddress {
     }
 }
 
-fn address() -> Address {
+/// A kind: where to listen.
+pub(super) fn address() -> Address {
     Address
 }
 
-struct Address;
+/// See [`address`].
+pub(super) struct Address;
 
 impl Kind for Address {
     type Out = BindAddress;

@@ -8,6 +8,7 @@
 //! declaration come the reading, the known keys, the reference and the schema. `reader/` gives
 //! values with their places, `kind/` knows how values are written, `assemble.rs` ties up names.
 
+mod admin;
 mod assemble;
 mod auth;
 mod balance;
@@ -44,6 +45,7 @@ mod tls;
 mod upstream;
 mod value;
 
+pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
@@ -76,6 +78,10 @@ use std::sync::Arc;
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[health]`
+    pub health: Option<Health>,
+    /// `[admin]`
+    pub admin: Option<Admin>,
     /// `[log]`
     pub log: Log,
     /// `[[listeners]]`, at least one.

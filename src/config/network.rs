@@ -3,6 +3,7 @@
 use super::kind::{Parsed, parsed};
 use super::problem::{Log, Problem};
 use super::root::Root;
+use super::{EndpointAddress, ProxyProtocol};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -79,8 +80,13 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// Reports listeners that expect a header nobody is trusted to send.
+/// Reports PROXY protocol headers that nobody is trusted to send, and those that nobody reads.
 pub(super) fn check(root: &Root, log: &Log) {
+    check_listeners(root, log);
+    check_upstreams(root, log);
+}
+
+fn check_listeners(root: &Root, log: &Log) {
     let trusts_nobody = root
         .server
         .as_ref()
@@ -97,6 +103,27 @@ pub(super) fn check(root: &Root, log: &Log) {
                         "name the load balancers whose word on the client's address is believed:\n\
                          [server]\ntrusted_proxies = [\"10.0.0.0/8\"]",
                     ),
+            );
+        }
+    }
+}
+
+fn check_upstreams(root: &Root, log: &Log) {
+    for (name, upstream) in &root.upstreams {
+        let is_lost = upstream.as_ref().is_some_and(|upstream| {
+            let mut endpoints = upstream.endpoints.iter();
+            upstream.proxy_protocol != ProxyProtocol::Off
+                && endpoints.all(|endpoint| endpoint.address == EndpointAddress::Echo)
+        });
+        if is_lost {
+            let title = format!(
+                "`proxy_protocol` of `{}` has no effect: its endpoints are built in",
+                name.value
+            );
+            log.add(
+                Problem::new(title)
+                    .at(&name.place)
+                    .help("leave `proxy_protocol` out"),
             );
         }
     }

@@ -1,5 +1,6 @@
 //! The top level of a configuration file.
 
+use super::admin::{AdminKeys, HealthKeys};
 use super::kind::{Kind, at, defaults_of, layered, list, named, salvage, table, text};
 use super::listener::ListenerKeys;
 use super::problem::Problem;
@@ -17,6 +18,10 @@ section! {
         pub(super) include: Vec<At<String>> = list(at(text("a path or a pattern"))), or([]);
         /// What holds for the whole process.
         pub(super) server: Option<Server> = salvage(table()), or({});
+        /// Probes for load balancers and containers.
+        pub(super) health: Option<Option<HealthKeys>> = salvage(table()), optional;
+        /// Metrics and probes for those who run the gateway.
+        pub(super) admin: Option<Option<AdminKeys>> = salvage(table()), optional;
         /// What is logged, and how it looks.
         pub(super) log: Option<Log> = salvage(table()), or({});
         /// Where clients arrive; at least one.

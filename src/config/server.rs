@@ -20,9 +20,10 @@ section! {
         /// Client connections that may be open at the same time, over all listeners. While there
         /// are so many, new ones wait in the queue of the kernel.
         pub max_connections: usize = count(1..=10_000_000), or(100000);
-        /// Handshakes that may be in flight at the same time, over all listeners: from the accepted
-        /// connection over TLS to the answer. Beyond it clients are answered 503 with `Retry-After`.
-        /// Sessions, and connections that wait for a next request, don't count.
+        /// Handshakes that may be in flight at the same time, over all listeners: each from the
+        /// first byte of TLS, or on a plain listener from the request, to the answer. Beyond it
+        /// clients are answered 503 with `Retry-After`. Sessions, connections that have not asked for
+        /// anything, and ordinary requests that were passed on to an upstream don't count.
         pub max_handshakes: usize = count(1..=1_000_000), or(1000);
         /// The proxies and load balancers in front of the gateway: whose PROXY protocol header and
         /// whose forwarded headers are believed. `"unix"` is whoever comes by a unix socket. What
@@ -33,6 +34,9 @@ section! {
         /// `"forwarded"` (RFC 7239) scheme and host are taken from there too, else from
         /// `X-Forwarded-Proto` and `X-Forwarded-Host`. All other such headers are removed.
         pub client_ip_header: String = header_name(), or("x-forwarded-for");
+        /// How long service goes on after SIGTERM or Ctrl-C while `/readyz` fails already: as long as it
+        /// takes for the load balancer in front to notice and to send clients elsewhere.
+        pub shutdown_delay: Duration = duration("0s"), or("0s");
         /// How long sessions may take to end after SIGTERM or Ctrl-C. They are told at once, with
         /// close code 1001; what is left after this time is ended.
         pub drain_timeout: Duration = duration("0s"), or("30s");

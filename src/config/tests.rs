@@ -104,8 +104,11 @@ fn defaults_are_those_of_the_documentation() {
             max_handshakes: 1000,
             trusted_proxies: Vec::new(),
             client_ip_header: "x-forwarded-for".to_owned(),
+            shutdown_delay: Duration::ZERO,
             drain_timeout: seconds(30),
         },
+        health: None,
+        admin: None,
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Auto,

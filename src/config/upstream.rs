@@ -47,7 +47,7 @@ section! {
         /// sessions and keeps those it has.
         pub resolve_interval: Duration = duration("100ms"), or("30s");
         /// Whether each connection to an endpoint begins with a PROXY protocol header that tells
-        /// the client's address. Endpoints must expect it. `builtin:echo` has no use for it.
+        /// the client's address. Endpoints must expect it.
         pub proxy_protocol: ProxyProtocol = choice(&[
             ("off", ProxyProtocol::Off),
             ("v1", ProxyProtocol::V1),

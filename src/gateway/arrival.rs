@@ -3,6 +3,7 @@
 
 use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
+use super::slots::{Crowded, Slot, Slots};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
@@ -15,12 +16,55 @@ use tracing::debug;
 /// A connection on which HTTP may begin.
 pub(super) struct Arrived {
     pub(super) stream: Stream,
-    /// The other end, or whom the PROXY protocol told; `None` on a unix socket.
-    pub(super) client: Option<SocketAddr>,
+    pub(super) caller: Caller,
     /// What the client connected to, where an upstream is to be told.
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
     pub(super) scheme: Scheme,
+    /// Of the handshakes in flight, with TLS.
+    pub(super) slot: Option<Slot>,
+}
+
+/// Who is at the other end, as far as it is known by now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller {
+    /// The other end, or whom the PROXY protocol told; `None` on a unix socket.
+    pub(super) address: Option<SocketAddr>,
+    /// Whether what it says of its own clients is believed.
+    pub(super) is_trusted: bool,
+    /// Whether a PROXY protocol header is still to come.
+    is_announced: bool,
+}
+
+impl Caller {
+    fn new(site: &Site, entrance: &Entrance, peer: Peer) -> Self {
+        let address = match peer {
+            Peer::Tcp(address) => Some(address),
+            Peer::Unix => None,
+        };
+        Self {
+            address,
+            is_trusted: site.trust.is_trusted(address.map(|address| address.ip())),
+            is_announced: entrance.proxy_protocol,
+        }
+    }
+
+    /// Behind the header. Who has no address that could be told appears with that of its balancer,
+    /// which does not make it the balancer: its headers are its own.
+    fn introduced(&mut self, site: &Site, proxied: &Proxied) {
+        self.is_announced = false;
+        match proxied.endpoints {
+            Some(Endpoints { source, .. }) => {
+                self.address = Some(source);
+                self.is_trusted = site.trust.is_trusted(Some(source.ip()));
+            }
+            None => self.is_trusted &= proxied.is_local,
+        }
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
 }
 
 /// Why a connection did not arrive.
@@ -33,46 +77,49 @@ enum Failure {
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
     Tls(#[from] HandshakeFailure),
 }
 
 /// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
 /// nothing came of it; the peer is told nothing but TLS' own alert.
 pub(super) async fn arrive(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
     deadline: Instant,
 ) -> Option<Arrived> {
-    let peer = match accepted.peer {
-        Peer::Tcp(address) => Some(address),
-        Peer::Unix => None,
-    };
-    let client = peer.map(|address| address.ip());
-    match timeout_at(deadline, prepare(site, entrance, accepted, peer)).await {
+    let mut caller = Caller::new(site, entrance, accepted.peer);
+    let preparing = prepare(slots, site, entrance, accepted, &mut caller);
+    match timeout_at(deadline, preparing).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
-            failed(entrance, client, failure).await;
+            failed(entrance, caller, failure).await;
             None
         }
         Err(_) => {
-            too_slow(entrance, client);
+            too_slow(entrance, caller);
             None
         }
     }
 }
 
+/// What is found out of `caller` is noted there at once, for the log of what fails afterwards.
 async fn prepare(
+    slots: &Slots,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
-    peer: Option<SocketAddr>,
+    caller: &mut Caller,
 ) -> Result<Arrived, Failure> {
     let mut socket = accepted.socket.attach()?;
     let mut scheme = entrance.scheme;
     let mut ends = None;
     if entrance.proxy_protocol {
-        let proxied = proxied(site, &mut socket, peer).await?;
+        let proxied = proxied(&mut socket, caller).await?;
+        caller.introduced(site, &proxied);
         ends = proxied.endpoints;
         if proxied.is_tls {
             scheme = Scheme::Https;
@@ -83,34 +130,45 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
-    let stream = match &entrance.tls {
-        None => Stream::Plain(socket),
-        Some(tls) => Stream::TlsServer(Box::new(tls.accept(socket).await?)),
+    let (stream, slot) = match &entrance.tls {
+        None => (Stream::Plain(socket), None),
+        Some(tls) => {
+            let slot = begin_tls(slots, &socket).await?;
+            let stream = tls.accept(socket).await?;
+            (Stream::TlsServer(Box::new(stream)), Some(slot))
+        }
     };
     Ok(Arrived {
         stream,
-        client: ends.map(|ends| ends.source).or(peer),
+        caller: *caller,
         destination,
         scheme,
+        slot,
     })
 }
 
-/// Nothing is read from a peer that is not trusted.
-async fn proxied(
-    site: &Site,
-    socket: &mut Socket,
-    peer: Option<SocketAddr>,
-) -> Result<Proxied, Failure> {
-    if !site.trust.is_trusted(peer.map(|address| address.ip())) {
-        return Err(Failure::Untrusted);
+/// Browsers, balancers and scans open connections of which they may never make use: these take no
+/// slot until they say something.
+async fn begin_tls(slots: &Slots, socket: &Socket) -> Result<Slot, Failure> {
+    if socket.peek(&mut [0]).await? == 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    Ok(Proxied::read_from(socket).await?)
+    Ok(slots.take_for_tls().await?)
+}
+
+/// Nothing is read from a peer that is not trusted.
+async fn proxied(socket: &mut Socket, caller: &Caller) -> Result<Proxied, Failure> {
+    match caller.is_trusted {
+        true => Ok(Proxied::read_from(socket).await?),
+        false => Err(Failure::Untrusted),
+    }
 }
 
 /// Counts what came to nothing, and lets the client read TLS' alert.
-async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
+async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
+    let client = caller.ip();
     let is_silence = match &failure {
-        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Socket(_) | Failure::Crowded(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };
@@ -141,18 +199,16 @@ async fn failed(entrance: &Entrance, client: Option<IpAddr>, failure: Failure) {
     }
 }
 
-fn too_slow(entrance: &Entrance, client: Option<IpAddr>) {
-    if entrance.tls.is_none() && !entrance.proxy_protocol {
-        return;
-    }
-    let what = match entrance.tls {
+fn too_slow(entrance: &Entrance, caller: Caller) {
+    let what = match &entrance.tls {
+        _ if caller.is_announced => "PROXY protocol refused",
         Some(_) => "TLS handshake failed",
-        None => "PROXY protocol refused",
+        None => return,
     };
     entrance.tls_log.failed(TlsFailed {
         what,
         reason: "timeout",
-        client,
+        client: caller.ip(),
         detail: "it was not done in time".to_owned(),
         server_name: None,
     });

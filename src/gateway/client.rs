@@ -3,7 +3,7 @@
 use super::connection::Exchange;
 use crate::config::{Server, TrustedProxy};
 use crate::http::{Authority, Scheme, Target, Told};
-use crate::net::Endpoints;
+use crate::upstream::Source;
 use http::{HeaderMap, HeaderName};
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +23,8 @@ pub(super) struct Client {
     pub(super) chain: Vec<IpAddr>,
     /// The scheme that it used.
     pub(super) scheme: Scheme,
+    /// The name that a trusted proxy gave the request.
+    pub(super) request_id: Option<String>,
     /// The host that it asked for, where a trusted proxy asks for another.
     host: Option<Authority>,
 }
@@ -49,37 +51,41 @@ impl Client {
             address: exchange.client,
             chain: exchange.client.into_iter().collect(),
             scheme: exchange.scheme,
+            request_id: None,
             host: None,
         }
     }
 
     /// As the connection and, where its peer is trusted, `headers` tell it.
     pub(super) fn of_request(exchange: &Exchange, headers: &HeaderMap) -> Self {
-        let trust = &exchange.site.trust;
         let direct = Self::of_connection(exchange);
-        if !trust.is_trusted(exchange.client) {
+        if !exchange.is_trusted {
             return direct;
         }
+        let trust = &exchange.site.trust;
         let told = Told::by(headers, &trust.header, |hop| trust.is_trusted(Some(hop)));
         let client = told.hops.first().copied();
         Self {
             address: client.or(direct.address),
             chain: told.hops.into_iter().chain(direct.chain).collect(),
             scheme: told.scheme.unwrap_or(direct.scheme),
+            request_id: told.request_id,
             host: told.host,
         }
     }
 
     /// What an upstream is told by the PROXY protocol: the client, and what it connected to.
-    pub(super) fn source(&self, exchange: &Exchange) -> Option<Endpoints> {
+    pub(super) fn source(&self, exchange: &Exchange) -> Option<Source> {
         let address = self.address?;
         // The port is known of the connection's own other end alone.
         let port = match exchange.client == self.address {
             true => exchange.port,
             false => 0,
         };
-        let destination = exchange.destination?;
-        Some(Endpoints::of(SocketAddr::new(address, port), destination))
+        Some(Source {
+            client: SocketAddr::new(address, port),
+            destination: exchange.destination,
+        })
     }
 
     /// What the client asked for, where it knows the gateway under another name than `target`.

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
 use super::request::Answer;
+use super::slots;
 use super::tunnel::Tunnel;
 use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
@@ -54,6 +55,8 @@ pub(super) struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// Its port.
     pub(super) port: u16,
+    /// Whether its word on who its own clients are is believed.
+    pub(super) is_trusted: bool,
     /// What the client connected to, where an upstream is told.
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
@@ -62,6 +65,8 @@ pub(super) struct Exchange {
     server_name: Option<String>,
     /// To and from the guard.
     pub(super) link: Arc<Link>,
+    /// Of the handshakes in flight.
+    pub(super) slot: slots::Held,
     /// Where `request` leaves the opened upstream, once the client's 101 is on its way.
     tunnel: Mutex<Option<Tunnel>>,
 }
@@ -111,14 +116,15 @@ pub(super) async fn serve(arrival: Arrival) {
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
     let arrived = tokio::select! {
-        arrived = arrival::arrive(&site, entrance, accepted, deadline) => arrived,
+        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline) => arrived,
         () = gate.closing_time() => return,
     };
     let Some(Arrived {
         stream,
-        client,
+        caller,
         destination,
         scheme,
+        slot,
     }) = arrived
     else {
         return;
@@ -126,13 +132,15 @@ pub(super) async fn serve(arrival: Arrival) {
     let exchange = Arc::new(Exchange {
         gate,
         listener,
-        client: client.map(|address| address.ip()),
-        port: client.map_or(0, |address| address.port()),
+        client: caller.address.map(|address| address.ip()),
+        port: caller.address.map_or(0, |address| address.port()),
+        is_trusted: caller.is_trusted,
         destination,
         scheme,
         server_name: server_name(&stream),
         site,
         link: Arc::default(),
+        slot: slots::Held::new(slot),
         tunnel: Mutex::default(),
     });
     let Some((stream, early, tunnel)) = speak_http(stream, deadline, &exchange).await else {
@@ -235,6 +243,7 @@ impl Service<Request<Incoming>> for Requests {
         exchange.link.begin();
         Box::pin(async move {
             let answer = request::serve(&exchange, request).await;
+            exchange.slot.end();
             Ok(answer.map(|body| body.tells(exchange.link.clone())))
         })
     }

@@ -1,6 +1,7 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
-use crate::admission::{CorsRefusal, NetworkRefusal, Refusal};
+use crate::admission::{CorsRefusal, NetworkRefusal, OverLimit, Refusal};
+use crate::config::LimitKey;
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
 use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
@@ -62,6 +63,9 @@ pub(super) enum Failure {
     /// No endpoint took the session.
     #[error(transparent)]
     Upstream(#[from] OpenError),
+    /// As many handshakes are in flight as may be.
+    #[error("too many handshakes are in flight")]
+    TooManyHandshakes,
     /// The process is ending.
     #[error("the gateway is going away")]
     Draining,
@@ -108,8 +112,10 @@ impl Failure {
                     headers.append(WWW_AUTHENTICATE, challenge.clone());
                 }
             }
-            Self::Refused(Refusal::Busy { retry_after }) => {
-                headers.insert(RETRY_AFTER, retry_after.as_secs().max(1).into());
+            Self::Refused(
+                Refusal::Busy { retry_after } | Refusal::OverLimit(OverLimit { retry_after, .. }),
+            ) => {
+                headers.insert(RETRY_AFTER, whole_seconds(retry_after).into());
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, RETRY_SOON.as_secs().into());
@@ -148,9 +154,15 @@ impl Failure {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
                 Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                // All clients together are too many: that is no fault of this one.
+                Refusal::OverLimit(OverLimit {
+                    per: LimitKey::Route,
+                    ..
+                }) => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::Upstream(error) => upstream_status(error),
-            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyHandshakes | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -174,6 +186,7 @@ impl Failure {
             Self::Network(_) => "address_refused",
             Self::Refused(refusal) => refusal.label(),
             Self::Upstream(error) => error.label(),
+            Self::TooManyHandshakes => "too_many_handshakes",
             Self::Draining => "draining",
         }
     }
@@ -202,6 +215,12 @@ impl Failure {
             _ => self.to_string(),
         }
     }
+}
+
+/// No earlier than said, and not at once.
+fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 fn upstream_status(error: &OpenError) -> StatusCode {
@@ -239,6 +258,25 @@ impl From<RequestError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Limit;
+
+    fn over_limit(per: LimitKey) -> Failure {
+        let over = OverLimit {
+            limit: Limit::HandshakeRate,
+            per,
+            retry_after: Duration::from_millis(1200),
+        };
+        Refusal::OverLimit(over).into()
+    }
+
+    #[test]
+    fn who_is_over_a_limit_is_told_the_second_in_which_there_is_room() {
+        let answer = over_limit(LimitKey::ClientIp).answer("r1");
+        assert_eq!(answer.headers()[RETRY_AFTER], "2");
+        for (wait, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(wait)), seconds);
+        }
+    }
 
     #[test]
     fn each_failure_has_its_status() {
@@ -268,6 +306,10 @@ mod tests {
                 503,
             ),
             (OpenError::NoEndpoint { cause: None }.into(), 503),
+            (over_limit(LimitKey::ClientIp), 429),
+            (over_limit(LimitKey::Identity), 429),
+            (over_limit(LimitKey::Route), 503),
+            (Failure::TooManyHandshakes, 503),
             (Failure::Draining, 503),
         ];
         for (failure, status) in table {
@@ -276,7 +318,7 @@ mod tests {
             assert_eq!(answer.status(), status, "{words}");
             assert_eq!(
                 answer.headers().contains_key(RETRY_AFTER),
-                status == 503,
+                [429, 503].contains(&status),
                 "{words}"
             );
         }

@@ -22,6 +22,7 @@ mod rates;
 mod request;
 mod service;
 mod site;
+mod slots;
 mod tunnel;
 mod upstream_request;
 mod worker;
@@ -30,11 +31,14 @@ pub use listener::accept;
 pub use site::{AssembleError, Site};
 pub use worker::{Threads, Workers};
 
+use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
 use crate::session::Registry;
 use crate::telemetry::AccessLog;
 use arc_swap::ArcSwap;
+use slots::Slots;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
@@ -47,21 +51,25 @@ pub struct Gate {
     workers: Workers,
     connections: Arc<Semaphore>,
     max_connections: u32,
+    slots: Slots,
     access_log: AccessLog,
+    leaving: AtomicBool,
     draining: watch::Sender<bool>,
 }
 
 impl Gate {
-    /// Opens the gate: `site` serves, by `workers`, for at most `max_connections` clients at a time.
-    pub fn new(site: Arc<Site>, workers: Workers, max_connections: usize, log: AccessLog) -> Self {
-        let max_connections = u32::try_from(max_connections).unwrap_or(u32::MAX >> 4);
+    /// Opens the gate: `site` serves, by `workers`, within the limits of `server`.
+    pub fn new(site: Arc<Site>, workers: Workers, server: &config::Server, log: AccessLog) -> Self {
+        let max_connections = u32::try_from(server.max_connections).unwrap_or(u32::MAX >> 4);
         Self {
             site: ArcSwap::new(site),
             registry: Arc::new(Registry::new(workers.len())),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
             workers,
             max_connections,
+            slots: Slots::new(server.max_handshakes),
             access_log: log,
+            leaving: AtomicBool::new(false),
             draining: watch::Sender::new(false),
         }
     }
@@ -79,6 +87,16 @@ impl Gate {
     /// The threads that carry connections.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// From now on probes say that new clients are not welcome; they are served all the same.
+    pub fn announce_end(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new clients are welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed) && !self.is_draining()
     }
 
     /// From now on handshakes are answered 503, and every session is closed with 1001 at its next
@@ -115,6 +133,16 @@ impl Gate {
 
 /// How long a client that is about to ask may take, so that it is told 503 rather than nothing.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// RFC 6455 §7.4.1: 1008 is for what breaks a policy. A client that comes back on it at once would only
+/// throw the next one out.
+fn replaced() -> CloseOrder {
+    CloseOrder {
+        code: 1008,
+        reason: "replaced by a newer session".into(),
+        why: GatewayEnd::Replaced,
+    }
+}
 
 /// RFC 6455 §7.4.1: 1001 is "a server going down".
 fn going_away() -> CloseOrder {

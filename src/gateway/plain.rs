@@ -60,6 +60,8 @@ pub(super) async fn serve(
         .admission
         .admit(&story.ask(parts, target, admission::Purpose::of(&parts.method)))
         .await?;
+    // From here it may wait for its answer as long as a session lasts (long polling).
+    story.exchange.slot.end();
     let bond = Bond::of(story, service, &permit, &parts.headers, target);
     let route = Passage::new(story, service, parts);
     let request = Request {

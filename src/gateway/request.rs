@@ -36,6 +36,9 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    if !exchange.slot.begin(&exchange.gate.slots) {
+        return story.refuse(Failure::TooManyHandshakes).map(Body::from);
+    }
     let (mut parts, body) = request.into_parts();
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
@@ -65,10 +68,13 @@ impl<'a> Story<'a> {
     }
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
+        self.client = Client::of_request(self.exchange, &parts.headers);
+        if let Some(id) = self.client.request_id.take() {
+            self.id = id;
+        }
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
-        self.client = Client::of_request(self.exchange, &parts.headers);
         let ask = Ask::of(parts)?;
         let target = self.target.insert(Target::of(parts)?).clone();
         if !self.exchange.covers(&target.host) {
@@ -209,6 +215,7 @@ impl<'a> Story<'a> {
             headers: &parts.headers,
             query: target.query.as_deref(),
             own_origin: exchange.site.own_origin(entrance, target, &self.client),
+            client: self.client.address,
             purpose,
         }
     }

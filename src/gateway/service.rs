@@ -3,7 +3,7 @@
 use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
-use crate::admission::{Admission, NetworkRule, OriginRule, auth};
+use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
 use crate::config::{self, Affinity, Balance, Compression, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
@@ -70,7 +70,8 @@ impl Service {
                 _ => None,
             },
             network: NetworkRule::new(&route.network),
-            admission: Admission::new(OriginRule::new(&route.origin), named),
+            admission: Admission::new(OriginRule::new(&route.origin), named)
+                .with_limits(&route.limits),
             pool: pool.clone(),
             rewrite: Rewrite {
                 strip_prefix: route.strip_prefix.clone(),
@@ -85,6 +86,12 @@ impl Service {
             courses: Courses::new(rules),
             plain: PlainRules::new(route),
         })
+    }
+
+    /// All that count by time.
+    pub(super) fn limiters(&self) -> impl Iterator<Item = Arc<RateLimiter>> {
+        let shared = self.rates.shared().iter().cloned();
+        self.admission.limiters().chain(shared)
     }
 
     /// What the route lists of the client's offer, in the client's order.

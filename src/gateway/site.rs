@@ -2,7 +2,7 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::auth;
+use crate::admission::{self, auth};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
@@ -21,6 +21,8 @@ pub struct Site {
     listeners: Vec<Entrance>,
     pools: Vec<Arc<Pool>>,
     methods: Vec<Arc<auth::Method>>,
+    /// One for each route.
+    services: Vec<Arc<Service>>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -103,12 +105,14 @@ impl Site {
     pub fn assemble(settings: &Settings) -> Result<Self, AssembleError> {
         let methods = auth::Methods::build(&settings.auth).map_err(Box::new)?;
         let pools = pools(settings)?;
-        let tables = tables(settings, &methods, &pools)?;
+        let services = services(settings, &methods, &pools)?;
+        let tables = tables(settings, &services)?;
         let listeners = settings.listeners.iter().zip(tables).map(entrance);
         Ok(Self {
             listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
             methods: methods.all(),
+            services,
             reserved: reserved(settings),
             trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
                 name: settings.server.client_ip_header.clone(),
@@ -154,6 +158,8 @@ impl Site {
             let method = Arc::clone(method);
             work.push(Box::pin(async move { method.follow().await }));
         }
+        let limiters = self.services.iter().flat_map(|service| service.limiters());
+        work.push(Box::pin(admission::housekeeping(limiters.collect())));
         for index in 0..self.listeners.len() {
             let site = self.clone();
             work.push(Box::pin(async move {
@@ -246,21 +252,29 @@ fn entrance(
     })
 }
 
-/// A table for each listener.
-fn tables(
+/// In the order of the routes.
+fn services(
     settings: &Settings,
     methods: &auth::Methods,
     pools: &Pools,
+) -> Result<Vec<Arc<Service>>, AssembleError> {
+    let service = |route: &Arc<Route>| Service::new(route, methods, pools).map(Arc::new);
+    settings.routes.iter().map(service).collect()
+}
+
+/// A table for each listener.
+fn tables(
+    settings: &Settings,
+    services: &[Arc<Service>],
 ) -> Result<Vec<Table<Arc<Service>>>, AssembleError> {
     let mut builders: Vec<_> = settings
         .listeners
         .iter()
         .map(|_| Table::builder())
         .collect();
-    for route in &settings.routes {
-        let service = Arc::new(Service::new(route, methods, pools)?);
+    for (route, service) in settings.routes.iter().zip(services) {
         for &index in &route.listeners {
-            add(&mut builders[index], route, &service)?;
+            add(&mut builders[index], route, service)?;
         }
     }
     Ok(builders.into_iter().map(Builder::build).collect())
@@ -295,5 +309,7 @@ fn reserved(settings: &Settings) -> Reserved {
             .map(|(name, _)| name.as_str());
         set.chain(route.identity_header.as_deref())
     });
-    Reserved::new(names)
+    // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
+    let told_by_proxies = settings.server.client_ip_header.as_str();
+    Reserved::new(names.chain([told_by_proxies]))
 }

@@ -6,8 +6,8 @@ use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::worker::Place;
-use super::{Gate, going_away};
-use crate::admission::Permit;
+use super::{Gate, going_away, replaced};
+use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
@@ -31,6 +31,7 @@ pub(super) struct Tunnel {
     opened: Opened,
     service: Arc<Service>,
     session: Session,
+    seats: Seats,
     /// With whom it shares what it may send.
     account: u64,
     handshake_took: Duration,
@@ -84,6 +85,7 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        seats: permit.seats,
         account,
         handshake_took,
     });
@@ -132,6 +134,7 @@ pub(super) fn carry(
         opened,
         service,
         session,
+        mut seats,
         account,
         handshake_took,
     } = tunnel;
@@ -141,6 +144,10 @@ pub(super) fn carry(
     let worker = held.1.worker;
     let course = service.courses.of(worker);
     let registered = gate.registry.register(worker, session);
+    seats.opened(|| {
+        let control = control.clone();
+        Box::new(move || _ = control.close(replaced()))
+    });
     if gate.is_draining() {
         // It may have missed the order that all others got.
         control.close(going_away());
@@ -165,7 +172,7 @@ pub(super) fn carry(
     async move {
         let outcome = carried.await;
         gate.access_log.ended(registered.session(), &outcome);
-        drop((registered, lease, held));
+        drop((seats, registered, lease, held));
     }
 }
 

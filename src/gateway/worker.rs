@@ -9,8 +9,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tokio::time::timeout;
 
 /// All workers of the process.
 #[derive(Debug)]
@@ -101,6 +104,22 @@ impl Workers {
         &self.seats[worker % self.seats.len()].runtime
     }
 
+    /// Whether every worker gets to a new task in so long a time.
+    pub async fn all_run(&self, patience: Duration) -> bool {
+        let asked: Vec<_> = self
+            .seats
+            .iter()
+            .map(|seat| seat.runtime.spawn(async {}))
+            .collect();
+        let answered = async {
+            for worker in asked {
+                worker.await?;
+            }
+            Ok::<_, JoinError>(())
+        };
+        matches!(timeout(patience, answered).await, Ok(Ok(())))
+    }
+
     /// Runs a task on a worker. A panic in it ends the task alone.
     pub fn spawn<F>(&self, worker: usize, task: F)
     where
@@ -157,5 +176,18 @@ mod tests {
         workers.spawn(0, async move { done.send(()).unwrap() });
         wait.recv().unwrap();
         threads.stop();
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_hangs_shows() {
+        let (workers, threads) = Workers::start(2).unwrap();
+        assert!(workers.all_run(Duration::from_secs(60)).await);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        workers.spawn(1, async move { released.recv().unwrap() });
+        assert!(!workers.all_run(Duration::from_millis(50)).await);
+        release.send(()).unwrap();
+        assert!(workers.all_run(Duration::from_secs(60)).await);
+        threads.stop();
+        assert!(!workers.all_run(Duration::from_secs(60)).await);
     }
 }

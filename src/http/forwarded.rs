@@ -82,16 +82,35 @@ static CLAIMS: LazyLock<Reserved> = LazyLock::new(|| {
         "x-forwarded",
         "forwarded-for",
         "x-original-forwarded-for",
+        "x-forward-for",
         "x-real-ip",
         "x-request-id",
         "client-ip",
+        "http-client-ip",
+        "proxy-client-ip",
+        "wl-proxy-client-ip",
+        "remote-addr",
+        "x-remote-addr",
+        "x-remote-ip",
         "x-client-ip",
         "x-cluster-client-ip",
+        "x-originating-ip",
         "true-client-ip",
         "cf-connecting-ip",
         "cf-connecting-ipv6",
+        "cf-visitor",
+        "cloudfront-forwarded-proto",
+        "cloudfront-viewer-address",
+        "do-connecting-ip",
         "fastly-client-ip",
+        "fly-client-ip",
+        "x-azure-clientip",
         "x-envoy-external-address",
+        "front-end-https",
+        "x-scheme",
+        "x-url-scheme",
+        "x-host",
+        "x-http-host-override",
         "x-original-host",
         "x-original-url",
         "x-rewrite-url",
@@ -101,6 +120,7 @@ static CLAIMS: LazyLock<Reserved> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn forwarded(client: &str) -> Forwarded {
         Forwarded {
@@ -180,5 +200,27 @@ mod tests {
         assert!(headers.get("x-forwarded-prefix").is_none());
         assert_eq!(headers.get("x-forward").unwrap(), "mine");
         assert_eq!(headers.len(), 6);
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_claim_passes(
+            name in prop_oneof![
+                proptest::sample::select(CLAIMS.names().to_vec()),
+                "x-forwarded-[a-z-]{0,12}",
+            ],
+            signs in proptest::collection::vec(proptest::sample::select(b"-_.!#$%&'*+^`|~".to_vec()), 40),
+        ) {
+            let mut signs = signs.into_iter();
+            let mut spell = |byte| if byte == b'-' { signs.next().unwrap_or(b'_') } else { byte };
+            let spelled: Vec<u8> = name.bytes().map(&mut spell).collect();
+            let mut headers = HeaderMap::new();
+            let name = HeaderName::from_bytes(&spelled).unwrap();
+            for _ in 0..3 {
+                headers.append(&name, HeaderValue::from_static("spoofed"));
+            }
+            forwarded("192.0.2.1").apply(&mut headers);
+            prop_assert!(headers.values().all(|value| value != "spoofed"), "{:?}", headers);
+        }
     }
 }

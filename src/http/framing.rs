@@ -95,13 +95,14 @@ fn check_target(target: &[u8]) -> Result<(), HeadError> {
     Ok(())
 }
 
-/// What the header lines say of the body.
+/// What the header lines say of the body, and those that may stand only once.
 #[derive(Debug, Default)]
 struct Fields {
     count: usize,
     length: Option<u64>,
     chunked: bool,
     upgrade: bool,
+    has_credential: bool,
 }
 
 impl Fields {
@@ -130,6 +131,10 @@ impl Fields {
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             self.upgrade = true;
+        } else if name.eq_ignore_ascii_case(b"authorization")
+            && std::mem::replace(&mut self.has_credential, true)
+        {
+            return Err(HeadError::TwoCredentials);
         }
         Ok(())
     }

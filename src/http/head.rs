@@ -76,6 +76,9 @@ pub enum HeadError {
     /// Both, so that the end of the body has two readings.
     #[error("Content-Length and Transfer-Encoding exclude each other")]
     TwoLengths,
+    /// More than one `Authorization`: it is no list, and whoever reads it picks one.
+    #[error("several Authorization lines")]
+    TwoCredentials,
 }
 
 impl HeadError {
@@ -342,6 +345,10 @@ mod tests {
             (
                 "POST / HTTP/1.1\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
                 TwoLengths,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\nauthorization: Bearer z\r\n\r\n",
+                TwoCredentials,
             ),
         ] {
             assert_eq!(check(text.as_bytes()), Err(expected), "{text:?}");

@@ -32,8 +32,9 @@ pub fn remove_handshake(headers: &mut HeaderMap) {
     });
 }
 
-/// Header names that the gateway sets and no client may: compared without case, and with `_` and
-/// `.` as `-`, because servers behind fold these (`X_Auth_Identity` becomes the same variable).
+/// Header names that the gateway sets and no client may: compared without case, and with `_`, `.` and
+/// all other signs as `-`, because servers behind fold these (`X_Auth_Identity`, and for some
+/// `X~Auth~Identity`, becomes the same variable).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reserved {
     /// Folded and sorted.
@@ -54,6 +55,12 @@ impl Reserved {
     pub fn contains(&self, name: &str) -> bool {
         let compare = |reserved: &String| -> Ordering { reserved.bytes().cmp(folded(name)) };
         self.names.binary_search_by(compare).is_ok()
+    }
+
+    /// All of them, folded.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Takes all of them out of what a client sent.
@@ -82,9 +89,9 @@ pub(super) fn folded(name: &str) -> impl Iterator<Item = u8> {
 }
 
 fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        _ => byte.to_ascii_lowercase(),
+    match byte.is_ascii_alphanumeric() {
+        true => byte.to_ascii_lowercase(),
+        false => b'-',
     }
 }
 
@@ -203,6 +210,7 @@ mod tests {
             ("x_auth_identity", true),
             ("x.auth.identity", true),
             ("x-auth_identity", true),
+            ("x~auth!identity", true),
             ("x_org", true),
             ("x-org", true),
             ("x-authidentity", false),

@@ -1,7 +1,7 @@
 //! Ending gently: no new clients, a Close for each session, and a time by which all is over.
 
 use super::Gateway;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 
 /// How a drain went.
@@ -14,10 +14,15 @@ pub struct Drained {
 }
 
 impl Gateway {
-    /// Stops accepting, answers handshakes that are under way with 503, closes every session with
+    /// Says to probes that the end comes and serves on for `shutdown_delay`. Then stops accepting, answers handshakes that are under way with 503, closes every session with
     /// 1001 at a frame boundary, and waits for them within `drain_timeout`. What is left then is
     /// cut. Cancelling it (a second signal) cuts at once.
     pub async fn drain(mut self) -> Drained {
+        self.gate.announce_end();
+        if !self.shutdown_delay.is_zero() {
+            info!(delay = ?self.shutdown_delay, "not ready any more, serving on");
+            sleep(self.shutdown_delay).await;
+        }
         self.accepting.shutdown().await;
         let sessions = self.gate.start_draining();
         info!(sessions, timeout = ?self.drain_timeout, "draining");

@@ -6,7 +6,8 @@ mod signal;
 pub use drain::Drained;
 pub use signal::run;
 
-use crate::config::{self, BindAddress, Settings, Workers as WorkerCount};
+use crate::admin::{Desk, Offer, Server, Tokens};
+use crate::config::{self, ADMIN, BindAddress, HEALTH, Settings, Workers as WorkerCount};
 use crate::gateway::{AssembleError, Gate, Site, Threads, Workers, accept};
 use crate::net::{self, Address, BindError, Listening};
 use crate::telemetry::AccessLog;
@@ -27,6 +28,9 @@ pub struct Gateway {
     accepting: JoinSet<()>,
     /// Followed files and names.
     background: JoinSet<()>,
+    /// Answers probes to the very end.
+    _server: Option<Server>,
+    shutdown_delay: Duration,
     drain_timeout: Duration,
 }
 
@@ -63,6 +67,7 @@ impl Gateway {
         make_room_for(settings.server.max_connections);
         let site = Arc::new(Site::assemble(settings).map_err(Box::new)?);
         let bound = bind(settings)?;
+        let offers = bind_offers(settings)?;
         let count = match settings.server.workers {
             WorkerCount::Auto => net::usable_cores(),
             WorkerCount::Fixed(count) => count,
@@ -71,7 +76,7 @@ impl Gateway {
         let gate = Arc::new(Gate::new(
             site.clone(),
             workers,
-            settings.server.max_connections,
+            &settings.server,
             AccessLog::new(settings.log.access),
         ));
         let mut background = JoinSet::new();
@@ -81,28 +86,33 @@ impl Gateway {
         let mut accepting = JoinSet::new();
         let mut addresses = BTreeMap::new();
         for (index, (name, listening)) in bound.into_iter().enumerate() {
-            let address = listening
-                .local_addr()
-                .map_err(StartError::Address)?
-                .to_string();
-            info!(listener = name, address, "listening");
-            addresses.insert(name, address);
+            note(&mut addresses, &name, &listening)?;
             // Accept loops are spread over the workers; with one worker nothing crosses threads.
             let worker = gate.workers().runtime(index);
             accepting.spawn_on(accept(gate.clone(), listening, index), worker);
         }
-        let drain_timeout = settings.server.drain_timeout;
+        let mut desks = Vec::new();
+        for (name, listening, offer) in offers {
+            note(&mut addresses, name, &listening)?;
+            desks.push((listening, Desk::new(gate.clone(), offer)));
+        }
+        let server = match desks.is_empty() {
+            true => None,
+            false => Some(Server::start(desks).map_err(StartError::Workers)?),
+        };
         Ok(Self {
             gate,
             threads: Some(threads),
             addresses,
             accepting,
             background,
-            drain_timeout,
+            _server: server,
+            shutdown_delay: settings.server.shutdown_delay,
+            drain_timeout: settings.server.drain_timeout,
         })
     }
 
-    /// The bound address of each listener by its name: with the port that the system chose where
+    /// The bound address of each listener by its name, and of [`HEALTH`] and [`ADMIN`]: with the port that the system chose where
     /// port 0 was asked for.
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         &self.addresses
@@ -126,19 +136,50 @@ impl Drop for Gateway {
 
 fn bind(settings: &Settings) -> Result<Vec<(String, Listening)>, StartError> {
     let bind = |listener: &config::Listener| {
-        let address = match &listener.address {
-            BindAddress::Tcp(address) => Address::Tcp(*address),
-            BindAddress::Unix(path) => Address::Unix(path.clone()),
-        };
-        match Listening::bind(&address) {
-            Ok(listening) => Ok((listener.name.clone(), listening)),
-            Err(cause) => Err(StartError::Bind {
-                listener: listener.name.clone(),
-                cause,
-            }),
-        }
+        let listening = bind_one(&listener.name, &listener.address)?;
+        Ok((listener.name.clone(), listening))
     };
     settings.listeners.iter().map(bind).collect()
+}
+
+type Offered = (&'static str, Listening, Offer);
+
+/// What is for those who run the gateway.
+fn bind_offers(settings: &Settings) -> Result<Vec<Offered>, StartError> {
+    let mut offers = Vec::new();
+    if let Some(health) = &settings.health {
+        let listening = bind_one(HEALTH, &health.address)?;
+        offers.push((HEALTH, listening, Offer::Health));
+    }
+    if let Some(admin) = &settings.admin {
+        let listening = bind_one(ADMIN, &admin.address)?;
+        offers.push((ADMIN, listening, Offer::Admin(Tokens::new(admin))));
+    }
+    Ok(offers)
+}
+
+fn bind_one(name: &str, address: &BindAddress) -> Result<Listening, StartError> {
+    let address = match address {
+        BindAddress::Tcp(address) => Address::Tcp(*address),
+        BindAddress::Unix(path) => Address::Unix(path.clone()),
+    };
+    Listening::bind(&address).map_err(|cause| StartError::Bind {
+        listener: name.to_owned(),
+        cause,
+    })
+}
+
+/// Says where it is.
+fn note(
+    addresses: &mut BTreeMap<String, String>,
+    name: &str,
+    listening: &Listening,
+) -> Result<(), StartError> {
+    let address = listening.local_addr().map_err(StartError::Address)?;
+    let address = address.to_string();
+    info!(listener = name, address, "listening");
+    addresses.insert(name.to_owned(), address);
+    Ok(())
 }
 
 /// A session takes two open files.

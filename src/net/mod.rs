@@ -12,5 +12,7 @@ mod unix;
 pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
 pub use bind::{Address, BindError, Listening};
 pub use process::{OpenFiles, raise_open_files, usable_cores};
+#[doc(hidden)]
+pub use proxy_protocol::fuzzing;
 pub use proxy_protocol::{Endpoints, Proxied, ProxyError, Version as ProxyVersion};
 pub use stream::{Socket, Stream};

@@ -109,7 +109,7 @@ impl Quota {
     }
 
     /// How many come in a second.
-    pub const fn per_second(self) -> f64 {
+    pub(super) const fn per_second(self) -> f64 {
         self.per_second
     }
 

@@ -50,6 +50,8 @@ pub enum GatewayEnd {
     Drain,
     /// An administrator closed the session.
     Administrator,
+    /// A newer session has taken its place, as there may be only so many.
+    Replaced,
 }
 
 /// Why a session ended: the first thing that made its end certain.
@@ -103,6 +105,7 @@ impl End {
             Self::WriteTimeout(_) => "upstream_write_timeout",
             Self::Ordered(GatewayEnd::Drain) => "drain",
             Self::Ordered(GatewayEnd::Administrator) => "administrator",
+            Self::Ordered(GatewayEnd::Replaced) => "replaced",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What the upstream is asked for: the head of our own handshake (RFC 6455 §4.1).
 
 use super::error::OpenError;
+use super::greeting::Source;
 use super::rendezvous::Affinity;
-use crate::net::Endpoints;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::Write;
 
@@ -13,9 +13,9 @@ pub struct Ask {
     pub path_and_query: String,
     /// `Host` as the client sent it, port included.
     pub host: String,
-    /// Both ends of the client's connection, for upstreams that expect a PROXY protocol header. A
-    /// connection that began with one is that client's alone.
-    pub source: Option<Endpoints>,
+    /// The client's connection, for upstreams that expect a PROXY protocol header; `None` if it has
+    /// no address.
+    pub source: Option<Source>,
     /// What binds the client to an endpoint, where the upstream balances by that.
     pub affinity: Option<Affinity>,
     /// End-to-end headers. Those of the handshake itself are written here, whatever this holds.

@@ -3,6 +3,7 @@
 use super::builtin;
 use super::endpoint::{Endpoint, Place};
 use super::error::{OpenError, Stage};
+use super::greeting::Greeting;
 use crate::net::{Socket, Stream};
 use crate::tls::ClientTls;
 use std::future::Future;
@@ -10,7 +11,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
@@ -23,12 +23,11 @@ pub(super) struct Patience {
     pub(super) until: Instant,
 }
 
-/// A stream to `endpoint`, without delay for small writes. `greeting` comes before everything, TLS
-/// included.
+/// A stream to `endpoint`, without delay for small writes.
 pub(super) async fn dial(
     endpoint: &Endpoint,
     client_tls: Option<&ClientTls>,
-    greeting: &[u8],
+    greeting: Greeting,
     patience: Patience,
 ) -> Result<Stream, OpenError> {
     match &endpoint.place {
@@ -36,7 +35,7 @@ pub(super) async fn dial(
         Place::Unix(path) => {
             let socket = patience
                 .bound(Stage::Connect, endpoint, async {
-                    greet(connect_unix(path).await?, greeting).await
+                    greeting.send(connect_unix(path).await?, None).await
                 })
                 .await?;
             Ok(Stream::Plain(socket))
@@ -89,14 +88,15 @@ impl Patience {
 async fn connect_any(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
-    greeting: &[u8],
+    greeting: Greeting,
     patience: Patience,
 ) -> Result<Socket, OpenError> {
     let mut last = OpenError::NoEndpoint { cause: None };
     for &address in addresses {
         match patience
             .bound(Stage::Connect, endpoint, async {
-                greet(connect_tcp(address).await?, greeting).await
+                let socket = connect_tcp(address).await?;
+                greeting.send(socket, Some(address)).await
             })
             .await
         {
@@ -111,14 +111,6 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Socket::Tcp(stream))
-}
-
-/// Says what a connection begins with.
-async fn greet(mut socket: Socket, greeting: &[u8]) -> io::Result<Socket> {
-    if !greeting.is_empty() {
-        socket.write_all(greeting).await?;
-    }
-    Ok(socket)
 }
 
 async fn connect_unix(path: &Path) -> io::Result<Socket> {

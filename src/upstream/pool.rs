@@ -5,6 +5,7 @@ use super::dial::{Patience, dial};
 use super::endpoint::{Endpoint, Lease};
 use super::entry::Entry;
 use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
+use super::greeting::Greeting;
 use super::open::{Answer, Opened, open};
 use super::rendezvous::Affinity;
 use super::requests::{
@@ -14,7 +15,7 @@ use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
 use crate::config::{HostHeader, ProxyProtocol, Upstream};
-use crate::net::{ProxyVersion, Stream};
+use crate::net::Stream;
 use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -285,8 +286,8 @@ impl Pool {
             connect: self.settings.connect_timeout,
             until,
         };
-        let greeting = self.greeting(ask);
-        dial(endpoint, self.tls.as_ref(), &greeting, patience).await
+        let greeting = Greeting::new(self.settings.proxy_protocol, ask.source);
+        dial(endpoint, self.tls.as_ref(), greeting, patience).await
     }
 
     /// The `Host` that the endpoint gets.
@@ -295,15 +296,6 @@ impl Pool {
             HostHeader::Client => &ask.host,
             HostHeader::Endpoint => &endpoint.authority,
             HostHeader::Fixed(name) => name,
-        }
-    }
-
-    /// What a connection for `ask` begins with.
-    fn greeting(&self, ask: &Ask) -> Vec<u8> {
-        match self.settings.proxy_protocol {
-            ProxyProtocol::Off => Vec::new(),
-            ProxyProtocol::V1 => ProxyVersion::V1.encode(ask.source),
-            ProxyProtocol::V2 => ProxyVersion::V2.encode(ask.source),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::{Gateway, Handshake, Upstream, session_by};
+use tokio::io::AsyncWriteExt;
 
 fn gateway(server: &str, upstream: &Upstream) -> Gateway {
     Gateway::start(&format!(
@@ -25,6 +26,18 @@ async fn a_trusted_proxy_tells_the_client() {
             "192.0.2.7, 10.0.0.2, 127.0.0.1",
         ),
         ("2001:db8::7", "2001:db8::7", "2001:db8::7, 127.0.0.1"),
+        (
+            "[2001:db8::7]:4711, 10.0.0.2:80",
+            "2001:db8::7",
+            "2001:db8::7, 10.0.0.2, 127.0.0.1",
+        ),
+        ("fe80::7%eth0", "fe80::7", "fe80::7, 127.0.0.1"),
+        ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7, 127.0.0.1"),
+        (
+            "1.1.1.1, unknown, 10.0.0.2",
+            "10.0.0.2",
+            "10.0.0.2, 127.0.0.1",
+        ),
         ("nonsense", "127.0.0.1", "127.0.0.1"),
     ] {
         let ask = Handshake::new("/").with("X-Forwarded-For", told);
@@ -120,4 +133,93 @@ async fn a_host_that_a_proxy_was_told_is_not_everybodys_own_origin() {
         .with("X-Forwarded-Host", "rebound.example")
         .with("Origin", "http://rebound.example");
     assert_eq!(gateway.status(&ask).await, 403);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_request() {
+    let upstream = Upstream::bind().await;
+    for (server, is_kept) in [(TRUSTED, true), ("", false)] {
+        let gateway = gateway(server, &upstream);
+        let ask = Handshake::new("/").with("X-Request-Id", "edge-4711");
+        let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
+        assert_eq!(server.asked("X-Request-Id") == Some("edge-4711"), is_kept);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_name_that_the_proxy_gave_the_request() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(TRUSTED, &upstream);
+    let ask = Handshake::new("/%00").with("X-Request-Id", "edge-4711");
+    let (_, answer) = gateway.ask(&ask).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.header("X-Request-Id"), Some("edge-4711"));
+}
+
+#[tokio::test]
+async fn who_comes_by_a_unix_socket_is_believed_if_it_says_so() {
+    for (trusted, client) in [("\"unix\"", Some("192.0.2.7")), ("\"127.0.0.1\"", None)] {
+        let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::bind().await);
+        let path = folder.path().join("wsgate.sock");
+        let _gateway = Gateway::start_in(
+            folder,
+            &format!(
+                "[server]\ntrusted_proxies = [{trusted}]\n[[listeners]]\naddress = \"unix:{}\"\n\
+                 [[routes]]\nupstream = \"{}\"\n",
+                path.display(),
+                upstream.url()
+            ),
+        );
+        let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
+        let ask = Handshake::new("/").with("X-Forwarded-For", "192.0.2.7");
+        stream
+            .write_all(&ask.bytes("inside.example"))
+            .await
+            .unwrap();
+        let server = upstream.serve().await;
+        assert_eq!(server.asked("X-Real-IP"), client);
+        assert_eq!(server.asked("X-Forwarded-For"), client);
+    }
+}
+
+/// What an ordinary request says of itself is no more than what a handshake says.
+#[tokio::test]
+async fn an_ordinary_requests_claims_are_taken_out_of_head_and_trailers() {
+    let upstream = Upstream::bind().await;
+    let gateway = Gateway::start(&format!(
+        "{LISTENER}[[routes]]\nhttp_requests = \"proxy\"\nidentity_header = \"X-User\"\nupstream = \"{}\"\n",
+        upstream.url()
+    ));
+    let claims = [
+        "X-Forwarded-For",
+        "x_forwarded_for",
+        "X.Forwarded.Proto",
+        "X~Real~IP",
+        "Forwarded",
+        "X-User",
+        "X_USER",
+        "X-Request-Id",
+        "Client-IP",
+    ];
+    let mut ask = Handshake::plain("/")
+        .method("POST")
+        .with("Transfer-Encoding", "chunked")
+        .with("Trailer", "X-Forwarded-For, X-User");
+    let mut trailers = "2\r\nhi\r\n0\r\n".to_owned();
+    for claim in claims {
+        ask = ask.with(claim, "spoofed").with(claim, "spoofed");
+        trailers += &format!("{claim}: spoofed\r\n");
+    }
+    let ask = ask.behind(format!("{trailers}\r\n").as_bytes());
+    let mut client = gateway.connect().await;
+    client.send(ask.bytes(gateway.address())).await;
+    let mut server = upstream.accept().await;
+    assert_eq!(server.asked("X-Forwarded-For"), Some("127.0.0.1"));
+    assert!(!server.request.contains("spoofed"), "{}", server.request);
+    let body = b"2\r\nhi\r\n0\r\n\r\n";
+    assert_eq!(server.bytes(body.len()).await, body);
+    server
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
 }

@@ -9,6 +9,7 @@
 mod harness;
 
 mod api_key;
+mod auth_failures;
 mod backpressure;
 mod basic_auth;
 mod capacity;
@@ -20,9 +21,12 @@ mod drain;
 mod extensions;
 mod half_close;
 mod handshake;
+mod handshake_rate;
 mod headers;
 mod heads;
+mod health;
 mod logs;
+mod max_handshakes;
 mod mtls;
 mod networks;
 mod origin;
@@ -37,6 +41,7 @@ mod redirect;
 mod relay;
 mod resets;
 mod routing;
+mod session_limits;
 mod smuggling;
 mod stickiness;
 mod subprotocols;

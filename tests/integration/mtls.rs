@@ -3,7 +3,7 @@
 
 use crate::harness::certs::{Certified, VERSIONS};
 use crate::harness::gateway::LISTENER;
-use crate::harness::visit::visit;
+use crate::harness::visit::{visit, visit_until_refused};
 use crate::harness::{Authority, Frame, Gateway, Handshake, Upstream, within};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -164,14 +164,7 @@ async fn a_ticket_does_not_outlive_a_revocation() {
         }
 
         std::fs::write(scene.gateway.folder().join("crl"), revoked).unwrap();
-        let refused = within("the new list", async {
-            loop {
-                if let Err(alert) = visit(&scene.gateway, &lost, NAME).await {
-                    break alert;
-                }
-            }
-        })
-        .await;
+        let refused = visit_until_refused(&scene.gateway, &lost, NAME).await;
         assert_eq!(refused, AlertDescription::CertificateRevoked);
         // Its ticket is of before the change.
         let other = visit(&scene.gateway, &good, NAME).await.unwrap();

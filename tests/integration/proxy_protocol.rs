@@ -16,6 +16,9 @@ fn v2(extensions: &[u8]) -> Vec<u8> {
     header
 }
 
+/// Of the header with the name `id1` behind it.
+const CHECKSUM: &[u8] = &[3, 0, 4, 0x5b, 0x7c, 0xc2, 0xec];
+
 const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
 
 fn gateway(trusted: &str, keys: &str, upstream: &Upstream) -> Gateway {
@@ -43,9 +46,12 @@ async fn the_upstream_learns_whom_the_balancer_told() {
     let upstream = Upstream::bind().await;
     let gateway = gateway("127.0.0.1", "", &upstream);
     let tls = [0x20, 0, 5, 1, 0, 0, 0, 0];
+    // A checksum of the whole, and the name that the balancer gave the connection.
+    let proven = [CHECKSUM, &[5, 0, 3, b'i', b'd', b'1']].concat();
     for (header, client, scheme) in [
         (V1.to_vec(), "192.0.2.7", "http"),
         (v2(&[]), "192.0.2.7", "http"),
+        (v2(&proven), "192.0.2.7", "http"),
         (v2(&tls), "192.0.2.7", "https"),
         (LOCAL.to_vec(), "127.0.0.1", "http"),
         (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1", "http"),
@@ -67,6 +73,71 @@ async fn a_client_behind_the_balancer_is_not_trusted_for_the_balancers_sake() {
     client.send(ask.bytes(gateway.address())).await;
     let server = upstream.serve().await;
     assert_eq!(server.asked("X-Forwarded-For"), Some("192.0.2.7"));
+}
+
+#[tokio::test]
+async fn a_client_whom_the_balancer_cannot_name_is_not_the_balancer() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway("127.0.0.1", "", &upstream);
+    let mut nobody = v2(&[]);
+    nobody[13] = 0;
+    for (header, expected) in [
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+        (nobody, "127.0.0.1"),
+        // The balancer speaks for itself.
+        (LOCAL.to_vec(), "203.0.113.9"),
+    ] {
+        let mut client = gateway.connect().await;
+        client.send(&header).await;
+        let ask = Handshake::new("/").with("X-Forwarded-For", "203.0.113.9");
+        client.send(ask.bytes(gateway.address())).await;
+        let server = upstream.serve().await;
+        assert_eq!(server.asked("X-Real-IP"), Some(expected), "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_whom_the_balancer_told_is_believed_in_its_turn() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway("127.0.0.1\", \"192.0.2.0/24", "", &upstream);
+    let mut client = gateway.connect().await;
+    client.send(V1).await;
+    let ask = Handshake::new("/").with("X-Forwarded-For", "1.1.1.1, 203.0.113.9, 192.0.2.8");
+    client.send(ask.bytes(gateway.address())).await;
+    let server = upstream.serve().await;
+    assert_eq!(server.asked("X-Real-IP"), Some("203.0.113.9"));
+    assert_eq!(
+        server.asked("X-Forwarded-For"),
+        Some("203.0.113.9, 192.0.2.8, 192.0.2.7")
+    );
+}
+
+#[tokio::test]
+async fn gateways_in_a_row_hand_the_client_on() {
+    for (version, header, client) in [
+        ("v1", V1, "192.0.2.7"),
+        ("v2", V1, "192.0.2.7"),
+        ("v2", LOCAL, "127.0.0.1"),
+    ] {
+        let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::bind().await);
+        let address = format!("unix:{}", folder.path().join("inner.sock").display());
+        let _inner = Gateway::start_in(
+            folder,
+            &format!(
+                "[server]\ntrusted_proxies = [\"unix\"]\n[[listeners]]\naddress = \"{address}\"\n\
+                 proxy_protocol = true\n[[routes]]\nupstream = \"{}\"\n",
+                upstream.url()
+            ),
+        );
+        let outer = Gateway::start(&format!(
+            "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n{LISTENER}proxy_protocol = true\n\
+             [upstreams.inner]\nendpoints = [\"{address}\"]\nproxy_protocol = \"{version}\"\n\
+             [[routes]]\nupstream = \"inner\"\n"
+        ));
+        let (_client, server) = session(&outer, &upstream, header).await;
+        assert_eq!(server.asked("X-Real-IP"), Some(client), "{version}");
+        assert_eq!(server.asked("X-Forwarded-For"), Some(client), "{version}");
+    }
 }
 
 #[tokio::test]
@@ -99,6 +170,9 @@ async fn without_a_good_header_the_connection_is_closed_without_a_word() {
         b"PROXY TCP9 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
         [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat(),
         v2(&[0x20, 0xff, 0xff, 1]),
+        v2(&[CHECKSUM, &[5, 0, 3, b'i', b'd', b'2']].concat()),
+        v2(&[3, 0, 2, 0, 0]),
+        v2(&[4; 5000]),
         long,
         truncated,
     ] {

@@ -139,7 +139,7 @@ async fn whatever_waits_arrives_whole_and_in_order() {
     let gateway = limited(&upstream, limits);
     let (mut client, mut server) = session(&gateway, &upstream).await;
     let all: Vec<u8> = (0..2000)
-        .flat_map(|number| Frame::text(&format!("message {number}")).masked().bytes())
+        .flat_map(|number| Frame::text(format!("message {number}")).masked().bytes())
         .chain(Frame::binary(vec![7; 300_000]).masked().bytes())
         .collect();
     let there = async {

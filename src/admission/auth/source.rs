@@ -38,7 +38,7 @@ impl Source {
     }
 
     /// The first credential there.
-    pub(super) fn read<'a>(
+    pub(in crate::admission) fn read<'a>(
         &self,
         headers: &'a HeaderMap,
         query: Option<&'a str>,

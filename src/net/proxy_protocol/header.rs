@@ -8,8 +8,10 @@ use thiserror::Error;
 /// What a header tells of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proxied {
-    /// Both ends; `None` if the sender speaks for itself, as for its health checks.
+    /// Both ends, where they have addresses that the sender tells.
     pub endpoints: Option<Endpoints>,
+    /// Whether the sender speaks for itself, as for its health checks, and for no client.
+    pub is_local: bool,
     /// Whether the client spoke TLS with the sender. Version 1 cannot tell.
     pub is_tls: bool,
 }
@@ -38,6 +40,9 @@ pub enum ProxyError {
     /// Fewer bytes than its address family needs, or an extension that ends beyond the header.
     #[error("the PROXY protocol header is shorter than it says")]
     TooShort,
+    /// The header is not as it was sent.
+    #[error("the PROXY protocol header does not match its checksum")]
+    Checksum,
     /// More than anyone needs.
     #[error("the PROXY protocol header has more than {} bytes", version2::LEN_MAX)]
     TooLong,

@@ -40,6 +40,7 @@ fn line(text: &[u8]) -> Result<Proxied, ProxyError> {
     };
     Ok(Proxied {
         endpoints,
+        is_local: false,
         is_tls: false,
     })
 }

@@ -1,5 +1,6 @@
 //! Version 2: a binary header with addresses and extensions (type, length, value).
 
+use super::checksum::crc32c;
 use super::header::{Endpoints, Progress, Proxied, ProxyError};
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,6 +19,9 @@ const UNIX: u8 = 0x31;
 /// Bytes of the addresses of a unix socket.
 const UNIX_LEN: usize = 216;
 
+/// The extension with a checksum of the whole header.
+const CHECKSUM: u8 = 0x03;
+const CHECKSUM_LEN: usize = 4;
 /// The extension that tells of TLS, and the bit in its first byte that says there was some.
 const TLS: u8 = 0x20;
 const CLIENT_TLS: u8 = 0x01;
@@ -28,7 +32,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, ProxyError> {
     if bytes[..start] != SIGNATURE[..start] {
         return Err(ProxyError::Absent);
     }
-    let Some((fixed, rest)) = bytes.split_first_chunk::<FIXED>() else {
+    let Some((fixed, _)) = bytes.split_first_chunk::<FIXED>() else {
         return Ok(Progress::Part { least: Some(FIXED) });
     };
     let [.., command, family, high, low] = *fixed;
@@ -40,7 +44,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, ProxyError> {
         return Err(ProxyError::Unknown);
     }
     let len_all = FIXED + len;
-    let Some(rest) = rest.get(..len) else {
+    let Some(header) = bytes.get(..len_all) else {
         return Ok(Progress::Part {
             least: Some(len_all),
         });
@@ -48,9 +52,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, ProxyError> {
     let proxied = match command {
         LOCAL => Proxied {
             endpoints: None,
+            is_local: true,
             is_tls: false,
         },
-        _ => proxied(family, rest)?,
+        _ => proxied(family, header)?,
     };
     Ok(Progress::Whole {
         len: len_all,
@@ -58,7 +63,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, ProxyError> {
     })
 }
 
-fn proxied(family: u8, rest: &[u8]) -> Result<Proxied, ProxyError> {
+fn proxied(family: u8, header: &[u8]) -> Result<Proxied, ProxyError> {
+    let rest = &header[FIXED..];
     let (endpoints, extensions) = match family {
         TCP4 => addresses::<4, 12>(rest)?,
         TCP6 => addresses::<16, 36>(rest)?,
@@ -69,7 +75,8 @@ fn proxied(family: u8, rest: &[u8]) -> Result<Proxied, ProxyError> {
     };
     Ok(Proxied {
         endpoints,
-        is_tls: was_tls(extensions)?,
+        is_local: false,
+        is_tls: was_tls(header, header.len() - extensions.len())?,
     })
 }
 
@@ -93,21 +100,35 @@ where
     Ok((Some(endpoints), extensions))
 }
 
-/// Whether the extensions say that the client spoke TLS. All others are of no interest.
-fn was_tls(mut extensions: &[u8]) -> Result<bool, ProxyError> {
+/// Whether the extensions, from `at` to the end of `header`, say that the client spoke TLS. A
+/// checksum is verified; all others are of no interest.
+fn was_tls(header: &[u8], mut at: usize) -> Result<bool, ProxyError> {
     let mut is_tls = false;
-    while !extensions.is_empty() {
-        let [kind, high, low, rest @ ..] = extensions else {
+    while at < header.len() {
+        let [kind, high, low, rest @ ..] = &header[at..] else {
             return Err(ProxyError::TooShort);
         };
         let len = usize::from(u16::from_be_bytes([*high, *low]));
-        let (value, behind) = rest.split_at_checked(len).ok_or(ProxyError::TooShort)?;
-        if *kind == TLS {
-            is_tls |= value.first().is_some_and(|flags| flags & CLIENT_TLS != 0);
+        let value = rest.get(..len).ok_or(ProxyError::TooShort)?;
+        at = header.len() - rest.len();
+        match *kind {
+            TLS => is_tls |= value.first().is_some_and(|flags| flags & CLIENT_TLS != 0),
+            CHECKSUM => verify(header, at, value)?,
+            _ => {}
         }
-        extensions = behind;
+        at += len;
     }
     Ok(is_tls)
+}
+
+/// Whether `value`, which stands at `at`, is the checksum of `header` with zeros in its place.
+fn verify(header: &[u8], at: usize, value: &[u8]) -> Result<(), ProxyError> {
+    let expected = <[u8; CHECKSUM_LEN]>::try_from(value).map_err(|_| ProxyError::Checksum)?;
+    let (before, behind) = (&header[..at], &header[at + CHECKSUM_LEN..]);
+    match crc32c([before, &[0; CHECKSUM_LEN], behind]).to_be_bytes() == expected {
+        true => Ok(()),
+        false => Err(ProxyError::Checksum),
+    }
 }
 
 /// The header that tells `endpoints`.
@@ -179,12 +200,46 @@ mod tests {
             header(LOCAL, UNSPECIFIED, &[]),
             header(LOCAL, TCP4, &IPV4),
             header(LOCAL, 0x77, b"anything"),
+        ] {
+            let told = told(&bytes);
+            assert_eq!((told.endpoints, told.is_local), (None, true));
+        }
+        assert_eq!(encode(None), header(LOCAL, UNSPECIFIED, &[]));
+    }
+
+    #[test]
+    fn a_client_without_an_address_is_not_the_sender() {
+        for bytes in [
             header(PROXY, UNSPECIFIED, b"anything"),
             header(PROXY, UNIX, &[0; UNIX_LEN]),
         ] {
-            assert_eq!(told(&bytes).endpoints, None);
+            let told = told(&bytes);
+            assert_eq!((told.endpoints, told.is_local), (None, false));
         }
-        assert_eq!(encode(None), header(LOCAL, UNSPECIFIED, &[]));
+    }
+
+    #[test]
+    fn a_checksum_is_verified_wherever_it_stands() {
+        let name = [0x05, 0, 3, b'i', b'd', b'1'];
+        let sum = [CHECKSUM, 0, 4, 0, 0, 0, 0];
+        for (extensions, at) in [
+            (sum.to_vec(), 0),
+            ([&sum[..], &name].concat(), 0),
+            ([&name[..], &sum].concat(), name.len()),
+        ] {
+            let mut bytes = header(PROXY, TCP4, &[&IPV4, &extensions[..]].concat());
+            let at = FIXED + IPV4.len() + at + 3;
+            let right = crc32c([&bytes, b"", b""]);
+            bytes[at..at + 4].copy_from_slice(&right.to_be_bytes());
+            assert!(told(&bytes).endpoints.is_some());
+            // Not even one bit may differ, in the addresses least of all.
+            for (broken, bit) in [(FIXED, 1), (at, 0x80), (at + 3, 1), (bytes.len() - 1, 4)] {
+                let mut bytes = bytes.clone();
+                bytes[broken] ^= bit;
+                let error = decode(&bytes).unwrap_err();
+                assert!(matches!(error, ProxyError::Checksum), "{error:?}");
+            }
+        }
     }
 
     #[test]
@@ -195,6 +250,8 @@ mod tests {
             (&[TLS, 0, 5, 0, 0, 0, 0, 0], false),
             (&[TLS, 0, 0], false),
             (&[0x04, 0, 1, 9, TLS, 0, 5, 5, 0, 0, 0, 0], true),
+            // The name that the sender gave the connection, and one of an unknown kind.
+            (&[0x05, 0, 2, b'i', b'd', 0xe7, 0, 0], false),
         ] {
             let bytes = header(PROXY, TCP4, &[&IPV4, extensions].concat());
             assert_eq!(told(&bytes).is_tls, expected, "{extensions:?}");
@@ -221,6 +278,18 @@ mod tests {
             (
                 header(PROXY, TCP4, &[&IPV4[..], &[4, 0xff, 0xff, 0]].concat()),
                 "TooShort",
+            ),
+            (
+                header(PROXY, TCP4, &[&IPV4[..], &[CHECKSUM, 0, 0]].concat()),
+                "Checksum",
+            ),
+            (
+                header(
+                    PROXY,
+                    TCP4,
+                    &[&IPV4[..], &[CHECKSUM, 0, 5, 0, 0, 0, 0, 0]].concat(),
+                ),
+                "Checksum",
             ),
             (long, "TooLong"),
         ] {

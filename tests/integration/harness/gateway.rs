@@ -86,6 +86,20 @@ impl Gateway {
         Leg::plain(within("connecting", stream).await.unwrap())
     }
 
+    /// Asks over a connection of its own from `address`: one of 127.0.0.0/8, which are all this host.
+    pub async fn ask_from(&self, address: &str, handshake: &Handshake) -> (Leg, Answer) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket
+            .bind(format!("{address}:0").parse().unwrap())
+            .unwrap();
+        let stream = socket.connect(self.address().parse().unwrap());
+        let mut client = Leg::plain(within("connecting", stream).await.unwrap());
+        client.send(handshake.bytes(self.address())).await;
+        let answer = client.answer().await;
+        (client, answer)
+    }
+
     /// A connection over TLS that asks for `name` and trusts `authority`.
     pub async fn connect_tls(&self, authority: &Authority, name: &str) -> Leg {
         let stream = TcpStream::connect(self.address()).await.unwrap();

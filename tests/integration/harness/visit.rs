@@ -30,6 +30,28 @@ pub async fn visit(
     }
 }
 
+/// Comes by `config` for `name` until it is refused: how.
+///
+/// Whose handshake ends in the very moment of the change is cut off without an alert, and asks again.
+pub async fn visit_until_refused(
+    gateway: &Gateway,
+    config: &Arc<ClientConfig>,
+    name: &str,
+) -> AlertDescription {
+    within("a refusal", async {
+        loop {
+            let Err(error) = try_visit(gateway, config, name).await else {
+                continue;
+            };
+            match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(Error::AlertReceived(alert)) => break *alert,
+                _ => assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}"),
+            }
+        }
+    })
+    .await
+}
+
 async fn try_visit(gateway: &Gateway, config: &Arc<ClientConfig>, name: &str) -> io::Result<Visit> {
     let mut stream = gateway.try_tls(config, name).await?;
     let ask = Handshake::new("/").host(name).bytes(gateway.address());

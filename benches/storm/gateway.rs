@@ -1,0 +1,161 @@
+//! The gateway as a process of its own, with TLS and passwords; what it uses of the machine.
+
+use crate::{Arguments, Failure, upstream};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+/// Of `/proc/PID/stat`; a constant of the kernel's interface.
+const TICK: Duration = Duration::from_millis(10);
+const START_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// Running; killed when it is dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate: CertificateDer<'static>,
+    _folder: TempDir,
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// Resident, in bytes.
+    pub(crate) memory: u64,
+}
+
+/// The user that the talking sessions are; the others are `user-0` and so on.
+pub(crate) const LIVE_USER: &str = "live";
+/// Everybody's. The gateway remembers by name and password: nobody profits from another's.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+impl Gateway {
+    pub(crate) async fn start(arguments: &Arguments, server: SocketAddr) -> Result<Self, Failure> {
+        let folder = TempDir::new()?;
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()])?;
+        fs::write(folder.path().join("server.pem"), cert.pem())?;
+        fs::write(
+            folder.path().join("server.key"),
+            signing_key.serialize_pem(),
+        )?;
+        fs::write(folder.path().join("users"), passwords(arguments)?)?;
+        let toml = configuration(&arguments.server, server);
+        fs::write(folder.path().join("wsgate.toml"), toml)?;
+        let mut child = Command::new(&arguments.binary)
+            .args(["run", "wsgate.toml"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let log = child.stderr.take().ok_or("no standard error")?;
+        Ok(Self {
+            address: timeout(START_WITHIN, listening(log)).await??,
+            child,
+            certificate: cert.der().clone(),
+            _folder: folder,
+        })
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage, Failure> {
+        let pid = self.child.id().ok_or("the gateway has ended")?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, behind_name) = stat.rsplit_once(')').ok_or("a strange /proc/PID/stat")?;
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        // User and system time are fields 14 and 15 of proc(5).
+        let ticks = fields[11].parse::<u32>()? + fields[12].parse::<u32>()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let resident = upstream::header(&status, "VmRSS").ok_or("no VmRSS")?;
+        let kib: u64 = resident.trim_end_matches(" kB").trim().parse()?;
+        Ok(Usage {
+            cpu: TICK * ticks,
+            memory: kib * 1024,
+        })
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
+        let pid = self
+            .child
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        kill_process(pid.ok_or("the gateway has ended")?, Signal::TERM)?;
+        let status = timeout(STOP_WITHIN, self.child.wait()).await??;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("the gateway ended with {status}").into())
+        }
+    }
+}
+
+fn configuration(server: &str, upstream: SocketAddr) -> String {
+    format!(
+        r#"
+[server]
+{server}
+[log]
+format = "json"
+access = false
+[[listeners]]
+address = "127.0.0.1:0"
+tls.certificates = [{{ cert = "server.pem", key = "server.key" }}]
+[auth.people]
+kind = "basic"
+htpasswd = "users"
+[[routes]]
+auth = ["people"]
+upstream = "ws://{upstream}"
+"#
+    )
+}
+
+/// Lines of a password file, with one hash for all.
+fn passwords(arguments: &Arguments) -> Result<String, Failure> {
+    let hash = bcrypt::hash(PASSWORD, arguments.bcrypt_cost)?;
+    let names = (0..arguments.users).map(|number| format!("user-{number}"));
+    Ok(names
+        .chain([LIVE_USER.to_owned()])
+        .map(|name| format!("{name}:{hash}\n"))
+        .collect())
+}
+
+/// The address in the line that says so. Complaints are passed on to standard error, to the end.
+async fn listening(log: ChildStderr) -> Result<SocketAddr, Failure> {
+    let mut lines = BufReader::new(log).lines();
+    while let Some(line) = lines.next_line().await? {
+        complain(&line);
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(address) = event["address"].as_str() {
+            let address = address.parse()?;
+            tokio::spawn(async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    complain(&line);
+                }
+            });
+            return Ok(address);
+        }
+    }
+    Err("the gateway did not start".into())
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what the gateway complains of is worth reading"
+)]
+fn complain(line: &str) {
+    if !line.contains(r#""level":"INFO""#) {
+        eprintln!("gateway: {line}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Lists read from the right (RFC 9110 §5.6.1): over all lines of a header, the last entry first.
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+/// Entries between commas; `None` where a line is no text.
+pub(super) fn entries<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    split(headers, name, |text| text.rfind(','))
+}
+
+/// The same where entries may hold quoted strings, and these may hold commas.
+pub(super) fn elements<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    split(headers, name, last_bare_comma)
+}
+
+fn split<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    last_comma: fn(&str) -> Option<usize>,
+) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
+    lines.into_iter().rev().flat_map(move |line| {
+        let mut rest = Some(line.to_str());
+        std::iter::from_fn(move || {
+            let Ok(text) = rest.take()? else {
+                return Some(None);
+            };
+            let mut entry = text;
+            if let Some(at) = last_comma(text) {
+                rest = Some(Ok(&text[..at]));
+                entry = &text[at + 1..];
+            }
+            Some(Some(entry.trim_matches([' ', '\t'])))
+        })
+    })
+}
+
+/// The last comma outside of quotes. From the right, since what a proxy appended is well formed,
+/// whatever quotes a client has opened before it.
+fn last_bare_comma(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut is_quoted = false;
+    for (at, &byte) in bytes.iter().enumerate().rev() {
+        match byte {
+            b'"' if !is_quoted => is_quoted = true,
+            b'"' if !is_escaped(&bytes[..at]) => is_quoted = false,
+            b',' if !is_quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether a backslash that counts stands right behind `before`.
+fn is_escaped(before: &[u8]) -> bool {
+    let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\');
+    backslashes.count() % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::FORWARDED;
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let value = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append(FORWARDED, value);
+        }
+        headers
+    }
+
+    #[test]
+    fn the_last_entry_of_the_last_line_comes_first() {
+        let headers = headers(&["a, b", "", "c ,\td"]);
+        let found: Vec<_> = entries(&headers, &FORWARDED).collect();
+        let expected = ["d", "c", "", "b", "a"].map(Some);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_no_entry() {
+        let headers = headers(&["a", "b, \u{e9}", "c"]);
+        let found: Vec<_> = entries(&headers, &FORWARDED).collect();
+        assert_eq!(found, [Some("c"), None, Some("a")]);
+    }
+
+    #[test]
+    fn commas_in_quotes_part_nothing() {
+        for (line, expected) in [
+            ("a, b", &["b", "a"][..]),
+            ("\"a, b\", c", &["c", "\"a, b\""]),
+            ("x=\"a, b\"", &["x=\"a, b\""]),
+            (r#""a\", b", c"#, &["c", r#""a\", b""#]),
+            (r#""a\\", c"#, &["c", r#""a\\""#]),
+            // Opened by a client, and never closed.
+            ("\", a", &["a", "\""]),
+            ("x=\", a;y=\"z\"", &["a;y=\"z\"", "x=\""]),
+            ("\"a, \", b", &["b", "\"a, \""]),
+        ] {
+            let headers = headers(&[line]);
+            let found: Vec<_> = elements(&headers, &FORWARDED).flatten().collect();
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+}
