@@ -12,8 +12,9 @@ use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -40,11 +41,17 @@ pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> An
         return story.refuse(Failure::TooManyHandshakes).map(Body::from);
     }
     let (mut parts, body) = request.into_parts();
+    let is_upgrade = parts.headers.contains_key(UPGRADE);
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
         Err(failure) => story.refuse(failure).map(Body::from),
     };
     story.mark(answer.headers_mut());
+    if is_upgrade && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // The guard below looks at nothing that comes behind an upgrade.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().entry(CONNECTION).or_insert(close);
+    }
     answer
 }
 
