@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use storm::Storm;
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender};
 use tokio::time::sleep;
 use upstream::Upstream;
 
@@ -106,7 +106,7 @@ fn main() -> Result<(), Failure> {
 async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     let upstream = Upstream::start().await?;
     let gateway = Gateway::start(arguments, upstream.address).await?;
-    let (broken, mut breaks) = mpsc::unbounded_channel();
+    let (broken, mut breaks) = mpsc::channel(1);
     tokio::select! {
         report = measure(arguments, gateway, broken) => report,
         Some(failure) = breaks.recv() => Err(failure),
@@ -117,7 +117,7 @@ async fn run(arguments: &Arguments) -> Result<Report, Failure> {
 async fn measure(
     arguments: &Arguments,
     mut gateway: Gateway,
-    broken: UnboundedSender<Failure>,
+    broken: Sender<Failure>,
 ) -> Result<Report, Failure> {
     let dialer = Dialer::new(&gateway)?;
     // Threads of their own: what the coming clients compute must not delay the talking ones' clocks.
@@ -184,7 +184,7 @@ async fn watch(live: &Live, storm: &Storm, arguments: &Arguments) {
 }
 
 /// Runs `work` on a runtime and a thread of its own, to the end of the process or its failure.
-fn on_a_thread<F>(name: &str, work: F, broken: UnboundedSender<Failure>) -> Result<(), Failure>
+fn on_a_thread<F>(name: &str, work: F, broken: Sender<Failure>) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
@@ -195,8 +195,8 @@ where
         .name(name.to_owned())
         .spawn(move || {
             if let Err(failure) = runtime.block_on(work) {
-                // Nobody listens to what breaks when all is over.
-                let _ = broken.send(failure);
+                // The first failure is enough, and nobody listens when all is over.
+                let _ = broken.try_send(failure);
             }
         })?;
     Ok(())
