@@ -12,8 +12,9 @@ use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     pub(super) client: Client,
     target: Option<Target>,
-    /// Whether it asks for no session.
+    /// Whether it asks for no session, or is answered as if it did not.
     is_plain: bool,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
@@ -38,6 +39,8 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    let is_upgrade = request.headers().contains_key(UPGRADE);
+    story.is_plain = !is_upgrade;
     if !exchange.slot.begin(&exchange.gate.slots) {
         return story.refuse(Failure::TooManyHandshakes).map(Body::from);
     }
@@ -47,6 +50,11 @@ pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> An
         Err(failure) => story.refuse(failure).map(Body::from),
     };
     story.mark(answer.headers_mut());
+    if is_upgrade && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // The guard below looks at nothing that comes behind an upgrade.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().entry(CONNECTION).or_insert(close);
+    }
     answer
 }
 

@@ -7,7 +7,7 @@
 
 mod element;
 mod entries;
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod node;
 
 use super::{Authority, Scheme};

@@ -109,7 +109,7 @@ fn seen(header: &'static str, lines: &[(&'static str, &str)]) -> String {
     let scheme = scheme.map_or("-", Scheme::as_str);
     format!(
         "{scheme} {}",
-        host.map_or("-".to_owned(), |host| host.to_string())
+        host.map_or_else(|| "-".to_owned(), |host| host.to_string())
     )
 }
 
