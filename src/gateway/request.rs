@@ -80,9 +80,6 @@ impl<'a> Story<'a> {
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
         self.client = Client::of_request(self.exchange, &parts.headers);
-        if let Some(id) = self.client.request_id.take() {
-            self.id = id;
-        }
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
