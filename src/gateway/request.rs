@@ -29,7 +29,7 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     pub(super) client: Client,
     target: Option<Target>,
-    /// Whether it asks for no session.
+    /// Whether it asks for no session, or is answered as if it did not.
     is_plain: bool,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
@@ -39,11 +39,12 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    let is_upgrade = request.headers().contains_key(UPGRADE);
+    story.is_plain = !is_upgrade;
     if !exchange.slot.begin(&exchange.gate.slots) {
         return story.refuse(Failure::TooManyHandshakes).map(Body::from);
     }
     let (mut parts, body) = request.into_parts();
-    let is_upgrade = parts.headers.contains_key(UPGRADE);
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
         Err(failure) => story.refuse(failure).map(Body::from),

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Site {
     /// Hosts that a route names: their own origin is to be trusted.
     named_hosts: HashSet<config::HostPattern>,
     /// When it was assembled.
-    pub(super) loaded: SystemTime,
+    pub(super) loaded: Instant,
 }
 
 /// A listener as connections see it.
@@ -128,7 +128,7 @@ impl Site {
                 .iter()
                 .flat_map(|route| route.hosts.clone())
                 .collect(),
-            loaded: SystemTime::now(),
+            loaded: Instant::now(),
         })
     }
 

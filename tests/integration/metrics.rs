@@ -233,6 +233,7 @@ async fn refusals_are_counted_by_reason() {
         (at("/%2e%2e/"), 400, 1),
         (Handshake::plain("/chat").host("one.example"), 426, 4),
         (Handshake::plain("/none").host("one.example"), 404, 1),
+        (Handshake::plain("/%2e%2e/"), 400, 1),
     ] {
         for _ in 0..times {
             assert_eq!(gateway.status(&request).await, status, "{request:?}");
@@ -257,6 +258,10 @@ async fn refusals_are_counted_by_reason() {
     assert_eq!(
         page.all("wsgate_http_requests_total"),
         [
+            (
+                "{listener=\"main\",route=\"\",status=\"4xx\",reason=\"bad_target\"}",
+                1.0
+            ),
             (
                 "{listener=\"main\",route=\"\",status=\"4xx\",reason=\"no_route\"}",
                 1.0

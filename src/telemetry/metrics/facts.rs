@@ -1,11 +1,12 @@
 //! What is not counted as it happens but looked up when somebody asks.
 
+use super::Start;
 use super::families as family;
 use super::shard::{Shard, Value};
 use crate::net::Usage;
 use crate::relay::{Flow, Traffic};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How it stands at one moment.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Facts {
     /// Sections of the configuration, each with the number of its entries.
     pub entries: Vec<(&'static str, usize)>,
     /// When it was loaded.
-    pub loaded: SystemTime,
+    pub loaded: Instant,
     /// Files of certificates and revocation lists, each with the end of what ends first in it, in
     /// seconds since 1970.
     pub expiries: Vec<(Arc<str>, i64)>,
@@ -47,18 +48,26 @@ pub struct UpstreamFacts {
 }
 
 impl Facts {
-    pub(super) fn add_to(&self, page: &mut Shard, started: SystemTime) {
+    pub(super) fn add_to(&self, page: &mut Shard, started: Start) {
         let version = [env!("CARGO_PKG_VERSION").into()];
         page.add(&family::BUILD, version, &Value::Whole(1));
         for (section, count) in &self.entries {
             page.add(&family::CONFIGURED, [(*section).into()], &whole(*count));
         }
-        page.add(&family::CONFIG_LOADED, [], &since_epoch(self.loaded));
+        page.add(
+            &family::CONFIG_LOADED,
+            [],
+            &Value::Real(started.date_of(self.loaded)),
+        );
         page.add(&family::READY, [], &whole(usize::from(self.is_ready)));
         page.add(&family::WORKERS, [], &whole(self.workers));
         page.add(&family::CONNECTIONS, [], &whole(self.connections));
         page.add(&family::CONNECTIONS_LIMIT, [], &whole(self.max_connections));
-        page.add(&family::STARTED, [], &since_epoch(started));
+        page.add(
+            &family::STARTED,
+            [],
+            &Value::Real(started.date_of(started.instant)),
+        );
         for (file, not_after) in &self.expiries {
             let end = Value::Real(*not_after as f64);
             page.add(&family::EXPIRY, [file.into()], &end);
@@ -117,8 +126,4 @@ fn whole(count: usize) -> Value {
 
 fn seconds(time: Duration) -> Value {
     Value::Real(time.as_secs_f64())
-}
-
-fn since_epoch(time: SystemTime) -> Value {
-    seconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

@@ -23,13 +23,20 @@ use crate::session::Session;
 use families as family;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Everything that was counted since the process began.
 #[derive(Debug)]
 pub struct Metrics {
     shards: Box<[Mutex<Shard>]>,
-    started: SystemTime,
+    started: Start,
+}
+
+/// When the process began, by both clocks: the one tells the date of what the other has measured.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    date: SystemTime,
+    instant: Instant,
 }
 
 /// How a page is written.
@@ -50,7 +57,10 @@ impl Metrics {
     pub fn new(workers: usize) -> Self {
         Self {
             shards: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
-            started: SystemTime::now(),
+            started: Start {
+                date: SystemTime::now(),
+                instant: Instant::now(),
+            },
         }
     }
 
@@ -67,6 +77,15 @@ impl Metrics {
         }
         facts.add_to(&mut sum, self.started);
         page::write(&sum, format)
+    }
+}
+
+impl Start {
+    /// Seconds since 1970 at a later moment.
+    fn date_of(&self, later: Instant) -> f64 {
+        let date = self.date + later.saturating_duration_since(self.instant);
+        let age = date.duration_since(SystemTime::UNIX_EPOCH);
+        age.unwrap_or_default().as_secs_f64()
     }
 }
 

@@ -4,7 +4,6 @@ use super::families::{ALL, Kind};
 use super::*;
 use crate::relay::{Control, Traffic};
 use std::collections::BTreeSet;
-use tokio::time::Instant;
 
 fn facts() -> Facts {
     Facts {
@@ -13,7 +12,7 @@ fn facts() -> Facts {
         connections: 3,
         max_connections: 100,
         entries: vec![("routes", 1)],
-        loaded: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
+        loaded: Instant::now(),
         expiries: vec![("own.pem".into(), 2_000_000_000)],
         routes: vec![("a \"quoted\\\n\" route".into(), Traffic::default())],
         upstreams: vec![UpstreamFacts {
@@ -38,7 +37,7 @@ fn session(route: &str) -> Session {
         endpoint: "10.0.0.1:80".to_owned(),
         identity: None,
         subprotocol: None,
-        opened: Instant::now(),
+        opened: tokio::time::Instant::now(),
         control: Arc::new(Control::new()),
     }
 }
@@ -66,12 +65,22 @@ fn what_workers_counted_apart_is_one_sum() {
         "wsgate_handshake_duration_seconds_count{route=\"a\"} 3",
         "wsgate_sessions_ended_total{route=\"a\",ended_by=\"gateway\",reason=\"aborted\",code=\"none\"} 1",
         "wsgate_upstream_failures_total{upstream=\"back\",reason=\"connect_failed\"} 4",
-        "wsgate_config_loaded_timestamp_seconds 1.5",
         "wsgate_certificate_not_after_timestamp_seconds{file=\"own.pem\"} 2000000000.0",
         "wsgate_sessions{route=\"a \\\"quoted\\\\\\n\\\" route\"} 0",
     ] {
         assert!(lines.contains(expected), "no {expected} in\n{page}");
     }
+}
+
+#[test]
+fn dates_are_of_the_wall_and_spans_of_the_other_clock() {
+    let start = Start {
+        date: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        instant: Instant::now(),
+    };
+    let later = start.instant + Duration::from_millis(2500);
+    assert_eq!(start.date_of(start.instant), 1_700_000_000.0);
+    assert_eq!(start.date_of(later), 1_700_000_002.5);
 }
 
 #[test]
