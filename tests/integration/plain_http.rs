@@ -3,7 +3,7 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
-use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, breath};
+use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream};
 
 const PROXY: &str = "http_requests = \"proxy\"";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -235,9 +235,8 @@ async fn an_upload_goes_on_while_its_answer_streams() {
 async fn a_slow_reader_slows_the_upstream() {
     let upstream = Upstream::bind_narrow().await;
     let gateway = Gateway::route(upstream.url(), PROXY);
-    let mut client = gateway.connect_narrow().await;
-    client.send(get("/").bytes(gateway.address())).await;
-    let mut server = upstream.accept().await;
+    // Through a narrow socket it would take long to read what is in between.
+    let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
     server.send("HTTP/1.1 200 OK\r\n\r\n").await;
     let taken = server.send_until_stalled(|| vec![b'x'; 64 << 10]).await;
     // What the sockets hold, and little more.
@@ -423,9 +422,15 @@ async fn an_http_1_0_client_gets_no_chunks() {
 #[tokio::test]
 async fn requests_under_way_end_their_connection_when_the_process_drains() {
     let (gateway, upstream) = proxy().await;
+    let (mut idle, mut server) = asked(&gateway, &upstream, &get("/")).await;
+    server
+        .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+        .await;
+    assert_eq!(idle.answer().await.body, "ok");
     let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
     let peers = async {
-        breath().await;
+        // What has no request under way ends as soon as the drain begins.
+        idle.ended().await;
         server
             .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
             .await;
