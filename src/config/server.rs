@@ -32,7 +32,8 @@ section! {
         /// The one header in which trusted proxies tell the client's address. It is read from right
         /// to left up to the first address that is no trusted proxy: that is the client. With
         /// `"forwarded"` (RFC 7239) scheme and host are taken from there too, else from
-        /// `X-Forwarded-Proto` and `X-Forwarded-Host`. All other such headers are removed.
+        /// `X-Forwarded-Proto` and `X-Forwarded-Host`, which the proxies must set or delete. All
+        /// other such headers are removed.
         pub client_ip_header: String = header_name(), or("x-forwarded-for");
         /// How long service goes on after SIGTERM or Ctrl-C while `/readyz` fails already: as long as it
         /// takes for the load balancer in front to notice and to send clients elsewhere.

@@ -47,7 +47,8 @@ section! {
         /// sessions and keeps those it has.
         pub resolve_interval: Duration = duration("100ms"), or("30s");
         /// Whether each connection to an endpoint begins with a PROXY protocol header that tells
-        /// the client's address. Endpoints must expect it.
+        /// the client's address. Endpoints must expect it. Such a connection carries the requests of
+        /// one client alone.
         pub proxy_protocol: ProxyProtocol = choice(&[
             ("off", ProxyProtocol::Off),
             ("v1", ProxyProtocol::V1),

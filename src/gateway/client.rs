@@ -23,8 +23,6 @@ pub(super) struct Client {
     pub(super) chain: Vec<IpAddr>,
     /// The scheme that it used.
     pub(super) scheme: Scheme,
-    /// The name that a trusted proxy gave the request.
-    pub(super) request_id: Option<String>,
     /// The host that it asked for, where a trusted proxy asks for another.
     host: Option<Authority>,
 }
@@ -51,7 +49,6 @@ impl Client {
             address: exchange.client,
             chain: exchange.client.into_iter().collect(),
             scheme: exchange.scheme,
-            request_id: None,
             host: None,
         }
     }
@@ -69,7 +66,6 @@ impl Client {
             address: client.or(direct.address),
             chain: told.hops.into_iter().chain(direct.chain).collect(),
             scheme: told.scheme.unwrap_or(direct.scheme),
-            request_id: told.request_id,
             host: told.host,
         }
     }

@@ -7,6 +7,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// How long a client may take nothing of what the gateway itself answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// One connection's flags.
 #[derive(Debug, Default)]
 pub(super) struct Link {
@@ -28,16 +31,20 @@ impl Link {
         self.is_owed.store(true, Ordering::Relaxed);
         self.is_open.store(true, Ordering::Relaxed);
         self.is_watched.store(false, Ordering::Relaxed);
-        self.write_limit.store(0, Ordering::Relaxed);
+        self.limit_writes(Some(PATIENCE));
     }
 
     /// From now on the client is not waited for longer than `write_limit`, and one that ends its
     /// sending is taken for gone: what the upstream does for it would be in vain.
     pub(super) fn watch(&self, write_limit: Option<Duration>) {
-        let limit = write_limit.map_or(0, |limit| limit.as_millis());
+        self.limit_writes(write_limit);
+        self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    fn limit_writes(&self, limit: Option<Duration>) {
+        let limit = limit.map_or(0, |limit| limit.as_millis());
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         self.write_limit.store(limit, Ordering::Relaxed);
-        self.is_watched.store(true, Ordering::Relaxed);
     }
 
     /// hyper has all of the answer.

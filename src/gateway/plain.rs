@@ -13,7 +13,7 @@ use crate::admission::{self, CorsRule, Permit};
 use crate::config::{HttpRequests, Route};
 use crate::http::Target;
 use crate::upstream::{Answered, Length, Request};
-use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Version};
 use hyper::body::{Body as _, Incoming};
@@ -127,8 +127,6 @@ struct Passage<'a> {
     service: &'a Service,
     method: Method,
     version: Version,
-    /// Nothing behind this request may be taken for another one.
-    is_last: bool,
 }
 
 impl<'a> Passage<'a> {
@@ -138,7 +136,6 @@ impl<'a> Passage<'a> {
             service,
             method: parts.method.clone(),
             version: parts.version,
-            is_last: parts.headers.contains_key(UPGRADE),
         }
     }
 
@@ -150,7 +147,7 @@ impl<'a> Passage<'a> {
         to_upstream: Arc<AtomicU64>,
     ) -> Answer {
         let exchange = self.story.exchange;
-        let is_last = self.is_last || answered.is_early || exchange.gate.is_draining();
+        let is_last = answered.is_early || exchange.gate.is_draining();
         let method = self.method.clone();
         let mut ledger = Ledger::new(self.story, self.service, method, target, answered.status);
         ledger.endpoint = Some(answered.endpoint);

@@ -12,8 +12,9 @@ use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     pub(super) client: Client,
     target: Option<Target>,
+    /// Whether it asks for no session.
+    is_plain: bool,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
     marking: Option<Marking>,
@@ -40,11 +43,17 @@ pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> An
         return story.refuse(Failure::TooManyHandshakes).map(Body::from);
     }
     let (mut parts, body) = request.into_parts();
+    let is_upgrade = parts.headers.contains_key(UPGRADE);
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
         Err(failure) => story.refuse(failure).map(Body::from),
     };
     story.mark(answer.headers_mut());
+    if is_upgrade && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // The guard below looks at nothing that comes behind an upgrade.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().entry(CONNECTION).or_insert(close);
+    }
     answer
 }
 
@@ -62,6 +71,7 @@ impl<'a> Story<'a> {
             started,
             client: Client::of_connection(exchange),
             target: None,
+            is_plain: false,
             service: None,
             marking: None,
         }
@@ -69,9 +79,6 @@ impl<'a> Story<'a> {
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
         self.client = Client::of_request(self.exchange, &parts.headers);
-        if let Some(id) = self.client.request_id.take() {
-            self.id = id;
-        }
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
@@ -142,6 +149,7 @@ impl<'a> Story<'a> {
         target: &Target,
         body: Incoming,
     ) -> Result<Answer, Failure> {
+        self.is_plain = true;
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
@@ -191,6 +199,7 @@ impl<'a> Story<'a> {
         }
         let ask = self.ask(parts, target, admission::Purpose::Reading);
         service.admission.authenticate(&ask).await?;
+        self.count(StatusCode::OK, "complete");
         Ok(builtin::page().map(Body::from))
     }
 
@@ -220,9 +229,22 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Counts what is answered to everything but what becomes a session or is passed on.
+    fn count(&self, status: StatusCode, reason: &'static str) {
+        let exchange = self.exchange;
+        let listener = &exchange.site.listener(exchange.listener).name;
+        let route = self.service.as_ref().map(|service| &service.name);
+        let counts = exchange.gate.metrics.at(exchange.worker);
+        match self.is_plain {
+            true => counts.requested(listener, route, status.as_u16(), reason),
+            false => counts.refused(listener, route, status.as_u16(), reason),
+        }
+    }
+
     /// Logs a failure and says what is answered.
     fn refuse(&self, failure: Failure) -> Response<Bytes> {
         let exchange = self.exchange;
+        self.count(failure.status(), failure.label());
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
             listener: exchange.site.listener_name(exchange.listener),

@@ -1,12 +1,70 @@
 //! What the fuzz targets and the property tests call: each takes any bytes and panics if a rule of
 //! this module is broken. The first byte chooses how the rest is read.
 
-use super::{AnswerBody, AnswerError, AnswerHead, AnswerScan, Chunks, MAX_HEADERS};
+pub use super::client::fuzzing::client_headers;
+
+use super::{
+    AnswerBody, AnswerError, AnswerHead, AnswerScan, Body, Chunks, Head, HeadError, HeadScan,
+    MAX_HEADERS,
+};
 use http::Method;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 /// Bytes of a head at most; small, so that the limit is met.
 const LIMIT: usize = 512;
+
+/// The head of a request means the same however it is cut; one that passes has one reading, and a
+/// parser of somebody else's reads the same.
+pub fn request_head(bytes: &[u8]) {
+    let Some((&choice, text)) = bytes.split_first() else {
+        return;
+    };
+    let whole = HeadScan::new(LIMIT).scan(text);
+    assert_eq!(cut_head(text, usize::from(choice) + 1), whole);
+    if let Ok(Some(head)) = whole {
+        assert!(head.len <= LIMIT);
+        is_the_same_request(&head, &text[..head.len]);
+    }
+}
+
+fn cut_head(text: &[u8], size: usize) -> Result<Option<Head>, HeadError> {
+    let mut scan = HeadScan::new(LIMIT);
+    let mut end = 0;
+    while end < text.len() {
+        end = text.len().min(end + size);
+        match scan.scan(&text[..end]) {
+            Ok(None) => {}
+            found => return found,
+        }
+    }
+    Ok(None)
+}
+
+fn is_the_same_request(head: &Head, bytes: &[u8]) {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut other = httparse::Request::new(&mut headers);
+    assert_eq!(other.parse(bytes), Ok(httparse::Status::Complete(head.len)));
+    assert!(other.method.is_some_and(|method| method != "CONNECT"));
+    let values = |name: &str| -> Vec<&[u8]> {
+        let lines = other.headers.iter();
+        let named = lines.filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value).collect()
+    };
+    let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
+    assert_eq!(head.upgrade, !values("upgrade").is_empty());
+    match (head.body, &lengths[..], &codings[..]) {
+        (Body::None, [], []) => {}
+        (Body::None, [length], []) => assert!(length.iter().all(|&digit| digit == b'0')),
+        (Body::Length(said), [length], []) => {
+            let length = str::from_utf8(length)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            assert_eq!(length, Some(said));
+        }
+        (Body::Chunked, [], [coding]) => assert!(coding.eq_ignore_ascii_case(b"chunked")),
+        other => panic!("two readings: {other:?}"),
+    }
+}
 
 /// An answer means the same however it is cut; one that passes has one reading, and a parser of
 /// somebody else's reads the same.

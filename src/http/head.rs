@@ -166,7 +166,7 @@ impl From<LineFault> for HeadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Body;
+    use crate::http::{Body, fuzzing};
     use proptest::prelude::*;
 
     /// Checks `bytes` in one go and byte by byte; both must say the same.
@@ -420,19 +420,14 @@ mod tests {
         }
 
         #[test]
-        fn any_cut_gives_the_same(pieces in proptest::collection::vec(piece(), 0..12)) {
+        fn what_passes_means_the_same_to_others_and_however_it_is_cut(
+            pieces in proptest::collection::vec(piece(), 0..12),
+            size in any::<u8>(),
+        ) {
             let _ = check(&pieces.concat());
-        }
-
-        #[test]
-        fn what_passes_is_taken_by_httparse(pieces in proptest::collection::vec(piece(), 0..8)) {
-            let bytes = [b"GET / HTTP/1.1\r\n", pieces.concat().as_slice(), b"\r\n"].concat();
-            if let Ok(Some(head)) = check_head(&bytes, LIMIT) {
-                let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-                let mut request = httparse::Request::new(&mut headers);
-                let parsed = request.parse(&bytes).unwrap();
-                prop_assert_eq!(parsed, httparse::Status::Complete(head.len));
-            }
+            let line: &[u8] = b"GET / HTTP/1.1\r\n";
+            fuzzing::request_head(&[&[size], &*pieces.concat()].concat());
+            fuzzing::request_head(&[&[size], line, &pieces.concat(), b"\r\n"].concat());
         }
     }
 }

@@ -23,6 +23,14 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
+    remove_where(headers, is_framing_in_disguise);
+}
+
+/// Whether a server that folds `_` and `.` would take `name` for what frames a message, which only
+/// the real one may.
+fn is_framing_in_disguise(name: &str) -> bool {
+    let is_disguised = name.bytes().any(|byte| matches!(byte, b'_' | b'.'));
+    is_disguised && FRAMING.iter().any(|real| folded(name).eq(real.bytes()))
 }
 
 /// Takes out every `Sec-WebSocket-*`: each leg has a handshake of its own.
@@ -99,7 +107,7 @@ fn fold(byte: u8) -> u8 {
 const HANDSHAKE: &str = "sec-websocket-";
 
 /// Meant for the next hop whether `Connection` names them or not.
-static HOP_BY_HOP: [HeaderName; 13] = [
+static HOP_BY_HOP: [HeaderName; 14] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -111,10 +119,15 @@ static HOP_BY_HOP: [HeaderName; 13] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("http2-settings"),
+    // No header at all, but CGI makes `HTTP_PROXY` of it, by which programs choose a proxy.
+    HeaderName::from_static("proxy"),
     // Would send the client past the gateway.
     header::ALT_SVC,
     HeaderName::from_static("alt-used"),
 ];
+
+/// What says where a message ends.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 
 /// Never meant for the next hop alone (RFC 9110 §7.6.1 forbids to name such); taking them out would
 /// change what the request says.
@@ -165,6 +178,9 @@ mod tests {
             ("x-hop", "2"),
             ("x-other", "1"),
             ("x-end", "1"),
+            ("proxy", "http://evil.example"),
+            ("content_length", "5"),
+            ("transfer.encoding", "chunked"),
             ("content-length", "0"),
         ]);
         remove_hop_by_hop(&mut found);

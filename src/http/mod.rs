@@ -35,8 +35,6 @@ pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
 pub use chunked::{ChunkError, Chunks};
 pub use client::Told;
-#[doc(hidden)]
-pub use client::fuzzing;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
 pub use forwarded::Forwarded;
 pub use framing::{Body, Head};

@@ -234,3 +234,16 @@ async fn a_storm_of_wrong_passwords_stops_nobody() {
         assert!([401, 503].contains(&status), "{status}");
     }
 }
+
+#[tokio::test]
+async fn nobody_can_name_away_who_he_is() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(&upstream.url(), &format!("alice:{}\n", bcrypt("wonder")));
+    let named = "Upgrade, Authorization, X-Auth-Identity, X_Auth_Identity";
+    let ask = with_credential(b"alice:wonder").set("Connection", named);
+    let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
+    assert_eq!(server.asked("X-Auth-Identity"), Some("devices:alice"));
+    assert_eq!(server.asked("Authorization"), None);
+    let ask = Handshake::new("/").set("Connection", named);
+    assert_eq!(gateway.status(&ask).await, 401);
+}

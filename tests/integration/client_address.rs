@@ -136,27 +136,6 @@ async fn a_host_that_a_proxy_was_told_is_not_everybodys_own_origin() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_names_the_request() {
-    let upstream = Upstream::bind().await;
-    for (server, is_kept) in [(TRUSTED, true), ("", false)] {
-        let gateway = gateway(server, &upstream);
-        let ask = Handshake::new("/").with("X-Request-Id", "edge-4711");
-        let (_client, server, _) = session_by(&gateway, &upstream, &ask).await;
-        assert_eq!(server.asked("X-Request-Id") == Some("edge-4711"), is_kept);
-    }
-}
-
-#[tokio::test]
-async fn a_refusal_has_the_name_that_the_proxy_gave_the_request() {
-    let upstream = Upstream::bind().await;
-    let gateway = gateway(TRUSTED, &upstream);
-    let ask = Handshake::new("/%00").with("X-Request-Id", "edge-4711");
-    let (_, answer) = gateway.ask(&ask).await;
-    assert_eq!(answer.status, 400);
-    assert_eq!(answer.header("X-Request-Id"), Some("edge-4711"));
-}
-
-#[tokio::test]
 async fn who_comes_by_a_unix_socket_is_believed_if_it_says_so() {
     for (trusted, client) in [("\"unix\"", Some("192.0.2.7")), ("\"127.0.0.1\"", None)] {
         let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::bind().await);

@@ -127,9 +127,11 @@ async fn versions_other_than_13_get_426_and_are_told_13() {
         ("words", ask().set("Sec-WebSocket-Version", "thirteen")),
         ("013", ask().set("Sec-WebSocket-Version", "013")),
     ] {
-        let (_, answer) = gateway.ask(&handshake).await;
+        let (mut client, answer) = gateway.ask(&handshake).await;
         assert_eq!(answer.status, 426, "{what}: {answer:?}");
         assert_eq!(answer.header("Sec-WebSocket-Version"), Some("13"), "{what}");
+        client.finish().await;
+        client.ended().await;
     }
     upstream.was_left_alone().await;
 }
@@ -308,22 +310,27 @@ async fn upgrades_to_something_else_are_not_served() {
 async fn a_plain_request_is_told_to_upgrade() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    for (what, request) in [
-        ("GET", Handshake::plain("/")),
+    for (what, status, request) in [
+        ("GET", 426, Handshake::plain("/")),
         (
             "POST",
+            426,
             Handshake::plain("/")
                 .method("POST")
                 .with("Content-Length", "2")
                 .behind(b"{}"),
         ),
-        ("Upgrade without Connection", ask().without("Connection")),
-        ("Connection without Upgrade", ask().without("Upgrade")),
-        ("Connection: close", ask().set("Connection", "close")),
+        (
+            "Upgrade without Connection",
+            400,
+            ask().without("Connection"),
+        ),
+        ("Connection without Upgrade", 426, ask().without("Upgrade")),
+        ("Connection: close", 400, ask().set("Connection", "close")),
     ] {
         let (_, answer) = gateway.ask(&request).await;
-        assert!([400, 426].contains(&answer.status), "{what}: {answer:?}");
-        if answer.status == 426 {
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        if status == 426 {
             let upgrade = answer
                 .header("Upgrade")
                 .unwrap_or_else(|| panic!("{what}: {answer:?}"));
@@ -447,13 +454,18 @@ async fn a_client_that_vanishes_during_the_handshake_frees_the_upstream() {
     assert_eq!(session_by(&gateway, &upstream, &ask()).await.2.status, 101);
 }
 
-/// Each gets one of these statuses; the upstream hears of none.
+/// Each gets one of these statuses, and nothing that comes behind it gets a word; the upstream hears
+/// of none.
 async fn refused_with<const N: usize>(statuses: &[u16], cases: [(&str, Handshake); N]) {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
     for (what, handshake) in cases {
-        let (_, answer) = gateway.ask(&handshake).await;
+        let hidden = Handshake::new("/hidden").bytes(gateway.address());
+        let (mut client, answer) = gateway.ask(&handshake.followed_by(&hidden)).await;
         assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+        client.finish().await;
+        client.ended().await;
     }
     upstream.was_left_alone().await;
+    gateway.has_sessions(0).await;
 }

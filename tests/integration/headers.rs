@@ -93,6 +93,26 @@ async fn hop_by_hop_headers_of_the_upstream_end_at_the_gateway() {
 }
 
 #[tokio::test]
+async fn a_101_has_no_length_and_no_coding() {
+    let agrees = peer::agrees_with(
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\nContent_Length: 5\r\nTrailer: X\r\n",
+    )
+    .await;
+    let gateway = Gateway::before(agrees.url());
+    let (_, answer) = gateway.ask(&Handshake::new("/")).await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    for name in [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Content_Length",
+        "Trailer",
+    ] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    assert_eq!(answer.all("Upgrade").count(), 1);
+}
+
+#[tokio::test]
 async fn connection_cannot_take_away_what_the_gateway_says() {
     let upstream = Upstream::bind().await;
     let keys = "request_headers = { set = { X-Env = \"prod\" } }";

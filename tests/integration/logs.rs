@@ -309,6 +309,101 @@ async fn no_control_character_reaches_the_log() {
 }
 
 #[tokio::test]
+async fn what_ends_a_session_writes_no_line_of_its_own() {
+    let forged = "\x1b[2J\r\n{\"message\":\"forged\"}";
+    for format in ["json", "text"] {
+        let (folder, upstream) = (TempDir::new().unwrap(), Upstream::bind().await);
+        let log = format!("level = \"trace\"\nformat = \"{format}\"");
+        let program = program(&upstream.url(), &log, &folder).await;
+        for is_client in [true, false] {
+            let mut client = program.connect().await;
+            client.send(alice("/chat").bytes(&program.address)).await;
+            let mut server = upstream.serve().await;
+            assert_eq!(client.answer().await.status, 101);
+            let (one, other) = match is_client {
+                true => (&mut client, &mut server),
+                false => (&mut server, &mut client),
+            };
+            let close = Frame::close(4000, forged);
+            one.send(
+                if is_client {
+                    close.clone().masked()
+                } else {
+                    close
+                }
+                .bytes(),
+            )
+            .await;
+            assert_eq!(other.close(4000).await, forged);
+            drop((client, server));
+        }
+        program.signal(Signal::TERM);
+        let (_, log) = program.ended().await;
+        for line in log {
+            assert!(
+                !line.contains("forged") && !line.chars().any(char::is_control),
+                "{line:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_upstream_answers_writes_no_line_of_its_own() {
+    let (folder, upstream) = (TempDir::new().unwrap(), Upstream::bind().await);
+    let program = program(&upstream.url(), "level = \"trace\"", &folder).await;
+    let forged = "\x1b[2J\n{\"message\":\"forged\"}";
+    for answer in [
+        format!("{forged}\r\n\r\n"),
+        format!("HTTP/1.1 {forged}\r\n\r\n"),
+        format!("HTTP/1.1 500 {forged}\r\nContent-Length: 0\r\n\r\n"),
+        format!("HTTP/1.1 101 Yes\r\nUpgrade: {forged}\r\n\r\n"),
+        format!("HTTP/1.1 101 Yes\r\nSec-WebSocket-Protocol: {forged}\r\n\r\n"),
+        format!("HTTP/1.1 403 No\r\nContent-Length: 30\r\n\r\n{forged}"),
+    ] {
+        let mut client = program.connect().await;
+        client.send(alice("/chat").bytes(&program.address)).await;
+        let mut server = upstream.accept().await;
+        server.send(answer).await;
+        server.finish().await;
+        assert!(client.answer().await.status >= 400);
+    }
+    program.signal(Signal::TERM);
+    let (_, log) = program.ended().await;
+    for line in log {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_ne!(event["message"], "forged");
+    }
+}
+
+#[tokio::test]
+async fn a_token_among_the_offered_subprotocols_is_in_no_line() {
+    let (folder, upstream) = (TempDir::new().unwrap(), Upstream::bind().await);
+    let program = program(&upstream.url(), "level = \"trace\"", &folder).await;
+    for (ask, status) in [
+        (alice("/chat"), 101),
+        (Handshake::new("/chat"), 401),
+        (alice("/nowhere"), 404),
+        (alice("/chat").with("Sec-WebSocket-Protocol", "v 2"), 400),
+    ] {
+        let mut client = program.connect().await;
+        let ask = ask.with("Sec-WebSocket-Protocol", "v1, bearer.secret-token-4711");
+        client.send(ask.bytes(&program.address)).await;
+        if status == 101 {
+            let mut server = upstream.accept().await;
+            server.agree_with("Sec-WebSocket-Protocol: v1\r\n").await;
+        }
+        assert_eq!(client.answer().await.status, status);
+    }
+    program.signal(Signal::TERM);
+    let (_, log) = program.ended().await;
+    for line in log {
+        assert!(!line.contains("4711"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_access_log_can_be_switched_off() {
     let (folder, echo) = (TempDir::new().unwrap(), peer::echo().await);
     let program = program(&echo.url(), "access = false", &folder).await;

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod admin;
 mod api_key;
 mod auth_failures;
 mod backpressure;
@@ -25,8 +26,10 @@ mod handshake_rate;
 mod headers;
 mod heads;
 mod health;
+mod hostile_handshake;
 mod logs;
 mod max_handshakes;
+mod metrics;
 mod mtls;
 mod networks;
 mod origin;
@@ -34,6 +37,7 @@ mod peers;
 mod plain_bounds;
 mod plain_faults;
 mod plain_http;
+mod plain_smuggling;
 mod program;
 mod proxy_protocol;
 mod rates;

@@ -28,6 +28,21 @@ async fn clients_enter_from_where_they_may() {
         ("deny_ips = [\"2001:db8::/32\"]", "2001:db8::7", 403),
         ("deny_ips = [\"2001:db8::/32\"]", "2001:db9::7", 101),
         ("deny_ips = [\"127.0.0.1\"]", "192.0.2.7", 101),
+        // The same address in other dress.
+        ("deny_ips = [\"192.0.2.0/24\"]", "::ffff:192.0.2.7", 403),
+        ("deny_ips = [\"192.0.2.0/24\"]", "::ffff:c000:207", 403),
+        (
+            "deny_ips = [\"192.0.2.0/24\"]",
+            "[::ffff:192.0.2.7]:80",
+            403,
+        ),
+        ("deny_ips = [\"192.0.2.0/24\"]", "192.0.2.7:80", 403),
+        (
+            "allow_ips = [\"192.0.2.0/24\"]",
+            "192.0.2.7.evil.example",
+            403,
+        ),
+        ("allow_ips = [\"192.0.2.0/24\"]", "0300.0.02.07", 403),
     ] {
         assert_eq!(status(keys, told).await, expected, "{keys} {told}");
     }

@@ -3,7 +3,7 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
-use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream};
+use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, session};
 
 const PROXY: &str = "http_requests = \"proxy\"";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -422,15 +422,12 @@ async fn an_http_1_0_client_gets_no_chunks() {
 #[tokio::test]
 async fn requests_under_way_end_their_connection_when_the_process_drains() {
     let (gateway, upstream) = proxy().await;
-    let (mut idle, mut server) = asked(&gateway, &upstream, &get("/")).await;
-    server
-        .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-        .await;
-    assert_eq!(idle.answer().await.body, "ok");
+    let (mut held, held_server) = session(&gateway, &upstream).await;
     let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
     let peers = async {
-        // What has no request under way ends as soon as the drain begins.
-        idle.ended().await;
+        // The drain has begun.
+        held.close(1001).await;
+        drop((held, held_server));
         server
             .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
             .await;

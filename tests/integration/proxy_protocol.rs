@@ -16,6 +16,13 @@ fn v2(extensions: &[u8]) -> Vec<u8> {
     header
 }
 
+/// Version 2 with another command and family.
+fn v2_as(command: u8, family: u8) -> Vec<u8> {
+    let mut header = v2(&[]);
+    (header[12], header[13]) = (command, family);
+    header
+}
+
 /// Of the header with the name `id1` behind it.
 const CHECKSUM: &[u8] = &[3, 0, 4, 0x5b, 0x7c, 0xc2, 0xec];
 
@@ -175,6 +182,26 @@ async fn without_a_good_header_the_connection_is_closed_without_a_word() {
         v2(&[4; 5000]),
         long,
         truncated,
+        // Commands, families and versions that nobody has defined, and datagrams.
+        v2_as(0x22, 0x11),
+        v2_as(0x31, 0x11),
+        v2_as(0x11, 0x11),
+        v2_as(0x21, 0x12),
+        v2_as(0x21, 0x22),
+        v2_as(0x21, 0x41),
+        // Too few bytes for the family.
+        v2_as(0x21, 0x21),
+        v2_as(0x21, 0x31),
+        b"proxy TCP4 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\n".to_vec(),
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 65536\r\n".to_vec(),
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 -1 443\r\n".to_vec(),
+        b"PROXY TCP4 192.0.2.256 198.51.100.1 4711 443\r\n".to_vec(),
+        b"PROXY TCP4 ::1 ::1 4711 443\r\n".to_vec(),
+        b"PROXY TCP6 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
+        b"PROXY  TCP4 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443 more\r\n".to_vec(),
+        b" PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n".to_vec(),
     ] {
         let mut client = gateway.connect().await;
         // The gateway may have closed before all is sent.
@@ -196,6 +223,24 @@ async fn nobody_else_may_tell_who_the_client_is() {
         let _ = client.try_send(&header).await;
         let (answer, _) = client.rest().await;
         assert_eq!(answer, b"");
+    }
+    upstream.was_left_alone().await;
+}
+
+#[tokio::test]
+async fn only_one_header_counts_and_only_where_it_is_expected() {
+    let upstream = Upstream::bind().await;
+    let twice = gateway("127.0.0.1", "", &upstream);
+    let nowhere = Gateway::before(upstream.url());
+    for header in [V1.to_vec(), v2(&[])] {
+        for (gateway, headers) in [(&twice, [V1, &header].concat()), (&nowhere, header)] {
+            let mut client = gateway.connect().await;
+            let request = Handshake::new("/").bytes(gateway.address());
+            let _ = client.try_send(&[headers, request].concat()).await;
+            assert_eq!(client.answer().await.status, 400);
+            client.finish().await;
+            client.ended().await;
+        }
     }
     upstream.was_left_alone().await;
 }

@@ -70,3 +70,21 @@ async fn resets_in_the_middle_of_floods_leave_nothing_behind() {
     }
     gateway.has_sessions(0).await;
 }
+
+#[tokio::test]
+async fn a_reset_while_the_101_is_on_its_way_leaves_nothing_behind() {
+    let upstream = Upstream::bind().await;
+    let gateway = Gateway::before(upstream.url());
+    for _ in 0..50 {
+        let mut client = gateway.connect().await;
+        let ask = Handshake::new("/").bytes(gateway.address());
+        client.send(ask).await;
+        let mut server = upstream.accept().await;
+        // Either may be first.
+        server.agree().await;
+        client.reset();
+        server.ended().await;
+    }
+    gateway.has_sessions(0).await;
+    session(&gateway, &upstream).await;
+}

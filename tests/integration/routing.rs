@@ -202,6 +202,39 @@ async fn what_was_matched_is_what_is_forwarded() {
 }
 
 #[tokio::test]
+async fn no_spelling_of_a_path_leads_around_its_route() {
+    let peers = Peers::new(&["open", "closed"]).await;
+    let gateway = peers.gateway(&[
+        ("open", "path = \"/*\""),
+        ("closed", "path = \"/admin/*\"\ndeny_ips = [\"0.0.0.0/0\"]"),
+    ]);
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/x",
+        "/%61dmin",
+        "/%61%64%6D%69%6e/x",
+        "/admin;x=1/y",
+        "/admin;/y",
+        "/%61dmin;%2C/y",
+        "/admin?x",
+    ] {
+        assert_eq!(gateway.status(&Handshake::new(path)).await, 403, "{path}");
+    }
+    // What more lenient servers make the same of is not taken at all.
+    for path in [
+        "/./admin",
+        "//admin",
+        "/x/../admin",
+        "/%2e/admin",
+        "/%2fadmin",
+        "/\\admin",
+    ] {
+        assert_eq!(gateway.status(&Handshake::new(path)).await, 400, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn strip_prefix_takes_whole_segments_and_says_so() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::route(

@@ -114,6 +114,25 @@ async fn a_host_that_the_certificate_does_not_cover_gets_421() {
 }
 
 #[tokio::test]
+async fn a_later_request_cannot_turn_to_another_host() {
+    let authority = Authority::new();
+    let upstream = Upstream::bind().await;
+    let url = format!("{}\"\nhttp_requests = \"proxy", upstream.url());
+    let gateway = gateway(&authority, &url, "");
+    let mut client = gateway.connect_tls(&authority, "a.example").await;
+    let get = |host| Handshake::plain("/").host(host).bytes(gateway.address());
+    client.send(get("a.example")).await;
+    let mut server = upstream.accept().await;
+    server.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 204);
+    client.send(get("b.example")).await;
+    assert_eq!(client.answer().await.status, 421);
+    client.finish().await;
+    client.ended().await;
+    upstream.was_left_alone().await;
+}
+
+#[tokio::test]
 async fn every_host_that_the_certificate_covers_is_served() {
     let authority = Authority::new();
     let gateway = gateway(&authority, "builtin:echo", "");

@@ -4,7 +4,7 @@
 //! time: what comes behind a request waits until that is answered, so that bad bytes behind a good
 //! request do not cost the client its answer. Of bodies it knows where they end. After an upgrade
 //! everything passes: there is nothing behind it that may be taken for a head, as the gateway ends
-//! such a connection. A head that is awaited has a deadline; while an answer is owed there is none.
+//! such a connection with its answer. A head that is awaited has a deadline; while an answer is owed there is none.
 //! Once that is whole with the client is told by [`Link`].
 
 mod deadline;
@@ -149,7 +149,8 @@ impl<S> Guarded<S> {
         self.scan = HeadScan::new(self.limit);
         self.answer = Answer::Owed;
         self.phase = match head.body {
-            _ if head.upgrade => Phase::Raw,
+            // With a body it becomes no tunnel.
+            Body::None if head.upgrade => Phase::Raw,
             Body::None => Phase::Head,
             Body::Length(length) => Phase::Body(length),
             Body::Chunked => Phase::Chunks(Chunks::new()),

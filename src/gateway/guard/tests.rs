@@ -283,6 +283,30 @@ async fn a_slow_head_is_overdue_and_a_slow_answer_is_not() {
     assert!(guarded.is_overdue() && guarded.is_within_head());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_an_answer_is_given_up() {
+    let (mut client, server) = tokio::io::duplex(64);
+    let link = Arc::new(Link::default());
+    let mut guarded = Guarded::new(server, LIMIT).with_link(link.clone());
+    client.write_all(&PLAIN.as_bytes()[..20]).await.unwrap();
+    client.write_all(&PLAIN.as_bytes()[20..]).await.unwrap();
+    guarded.read(&mut [0; 64]).await.unwrap();
+    link.begin();
+
+    // As long as it takes a little now and then it may be slow.
+    let begun = Instant::now();
+    let slowly = async {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            client.read_exact(&mut [0; 8]).await.unwrap();
+        }
+    };
+    let answer = async { guarded.write_all(&[b'x'; 256]).await.unwrap_err() };
+    let (error, ()) = tokio::join!(answer, slowly);
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(begun.elapsed().as_secs(), 10 * 59 + 60);
+}
+
 fn piece() -> impl Strategy<Value = &'static str> {
     let pieces = vec![
         PLAIN,

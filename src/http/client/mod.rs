@@ -7,7 +7,7 @@
 
 mod element;
 mod entries;
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod node;
 
 use super::{Authority, Scheme};
@@ -28,8 +28,6 @@ pub struct Told {
     pub scheme: Option<Scheme>,
     /// The host that the client asked it for.
     pub host: Option<Authority>,
-    /// The name that they gave the request.
-    pub request_id: Option<String>,
 }
 
 impl Told {
@@ -47,7 +45,6 @@ impl Told {
             false => Self::by_lists(headers, header, is_trusted),
         };
         told.hops.reverse();
-        told.request_id = request_id(headers);
         told
     }
 
@@ -96,7 +93,6 @@ impl Told {
             scheme: outermost(X_FORWARDED_PROTO).and_then(scheme),
             host: outermost(X_FORWARDED_HOST).and_then(host),
             hops,
-            request_id: None,
         }
     }
 }
@@ -115,25 +111,11 @@ fn host(text: &str) -> Option<Authority> {
     Authority::parse(text).ok()
 }
 
-/// One line of visible ASCII that is no longer than such names are.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let mut lines = headers.get_all(X_REQUEST_ID).into_iter();
-    let (line, None) = (lines.next()?, lines.next()) else {
-        return None;
-    };
-    let text = line.to_str().ok()?;
-    let is_sane = (1..=REQUEST_ID_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_sane.then(|| text.to_owned())
-}
-
 /// More proxies than stand in any row.
 const HOPS_MAX: usize = 32;
-const REQUEST_ID_MAX: usize = 128;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[cfg(test)]
 mod tests;

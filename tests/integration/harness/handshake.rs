@@ -90,6 +90,12 @@ impl Handshake {
         self
     }
 
+    /// The same behind what is there already.
+    pub fn followed_by(mut self, bytes: &[u8]) -> Self {
+        self.behind.extend_from_slice(bytes);
+        self
+    }
+
     /// On the wire, towards the gateway at `address`.
     pub fn bytes(&self, address: &str) -> Vec<u8> {
         let mut text = format!("{} {} {}\r\n", self.method, self.target, self.version);

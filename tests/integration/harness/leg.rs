@@ -316,6 +316,28 @@ impl Leg {
         self.request = self.head().await;
     }
 
+    /// The next one with its body; false if the connection ends instead.
+    pub async fn take_next_request(&mut self) -> bool {
+        while !self.unread.windows(4).any(|four| four == b"\r\n\r\n") {
+            let mut chunk = vec![0; 64 * 1024];
+            match self.stream().read(&mut chunk).await {
+                Ok(length @ 1..) => self.unread.extend(&chunk[..length]),
+                _ => return false,
+            }
+        }
+        self.take_request().await;
+        if let Some(length) = self.asked("Content-Length") {
+            let length = length.parse().unwrap();
+            self.bytes(length).await;
+        } else if self.asked("Transfer-Encoding").is_some() {
+            let mut body = Vec::new();
+            while !body.ends_with(b"0\r\n\r\n") {
+                body.extend(self.bytes(1).await);
+            }
+        }
+        true
+    }
+
     /// The first value of a header of the gateway's request.
     pub fn asked(&self, name: &str) -> Option<&str> {
         let headers = self.request.lines().filter_map(|line| line.split_once(':'));

@@ -101,6 +101,39 @@ pub async fn answers(bytes: impl Into<Vec<u8>>) -> Peer {
     .await
 }
 
+/// A proper server of ordinary requests over connections that it keeps: answers each with its target,
+/// in the header `x-asked` and in the body, in every framing in turn, some with an interim answer.
+pub async fn tells_what_was_asked() -> Peer {
+    each(|mut leg| async move {
+        for turn in 0_usize.. {
+            if !leg.take_next_request().await {
+                return;
+            }
+            let target = leg.asked_line().split(' ').nth(1).unwrap().to_owned();
+            let is_head = leg.asked_line().starts_with("HEAD ");
+            let mut answer = if turn % 3 == 1 {
+                "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".to_owned()
+            } else {
+                String::new()
+            };
+            let ok = format!("HTTP/1.1 200 OK\r\nX-Asked: {target}\r\n");
+            let body = if is_head { "" } else { target.as_str() };
+            let length = target.len();
+            answer += &match turn % 2 {
+                0 => format!("{ok}Content-Length: {length}\r\n\r\n{body}"),
+                _ if is_head => format!("{ok}Transfer-Encoding: chunked\r\n\r\n"),
+                _ => format!(
+                    "{ok}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
+                ),
+            };
+            if leg.try_send(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await
+}
+
 /// Agrees and resets the connection at once.
 pub async fn resets_after_101() -> Peer {
     each(|mut leg| async move {

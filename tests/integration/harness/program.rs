@@ -1,7 +1,7 @@
 //! The real program as a process of its own: exit codes, signals, and what it writes.
 
 use super::{Leg, within};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -149,6 +149,23 @@ impl Program {
     /// The most that it ever was.
     pub fn memory_peak(&self) -> u64 {
         self.status("VmHWM:")
+    }
+
+    /// How many files it has open.
+    pub fn files(&self) -> u64 {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).unwrap().count() as u64
+    }
+
+    /// Lets it have no more than so many, those that are open included.
+    pub fn limit_files(&self, most: u64) {
+        let pid = Some(Pid::from_child(&self.child));
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: hard,
+        };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
     }
 
     fn status(&self, field: &str) -> u64 {
