@@ -54,12 +54,20 @@ impl Facts {
         for (section, count) in &self.entries {
             page.add(&family::CONFIGURED, [(*section).into()], &whole(*count));
         }
-        page.add(&family::CONFIG_LOADED, [], &Value::Real(started.date_of(self.loaded)));
+        page.add(
+            &family::CONFIG_LOADED,
+            [],
+            &Value::Real(started.date_of(self.loaded)),
+        );
         page.add(&family::READY, [], &whole(usize::from(self.is_ready)));
         page.add(&family::WORKERS, [], &whole(self.workers));
         page.add(&family::CONNECTIONS, [], &whole(self.connections));
         page.add(&family::CONNECTIONS_LIMIT, [], &whole(self.max_connections));
-        page.add(&family::STARTED, [], &Value::Real(started.date_of(started.instant)));
+        page.add(
+            &family::STARTED,
+            [],
+            &Value::Real(started.date_of(started.instant)),
+        );
         for (file, not_after) in &self.expiries {
             let end = Value::Real(*not_after as f64);
             page.add(&family::EXPIRY, [file.into()], &end);
