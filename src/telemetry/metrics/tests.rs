@@ -85,16 +85,16 @@ fn dates_are_of_the_wall_and_spans_of_the_other_clock() {
 
 #[test]
 fn both_formats_tell_the_same() {
-    let metrics = Metrics::new(1);
+    let (metrics, facts) = (Metrics::new(1), facts());
     metrics.at(0).refused(&"main".into(), None, 404, "no_route");
     let samples = |format| {
-        let page = metrics.page(&facts(), format);
+        let page = metrics.page(&facts, format);
         let samples = page.lines().filter(|line| !line.starts_with('#'));
         samples.map(ToOwned::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(samples(Format::Classic), samples(Format::OpenMetrics));
 
-    let open = metrics.page(&facts(), Format::OpenMetrics);
+    let open = metrics.page(&facts, Format::OpenMetrics);
     assert!(open.ends_with("\n# EOF\n"), "{open}");
     for line in [
         "# TYPE wsgate_handshakes counter",
@@ -103,7 +103,7 @@ fn both_formats_tell_the_same() {
     ] {
         assert!(lines(&open).contains(line), "no {line} in\n{open}");
     }
-    let classic = metrics.page(&facts(), Format::Classic);
+    let classic = metrics.page(&facts, Format::Classic);
     assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
     for line in [
         "# TYPE wsgate_handshakes_total counter",
