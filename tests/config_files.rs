@@ -77,6 +77,7 @@ fn examples_in_the_reference_are_right() {
 #[test]
 fn examples_in_the_pages_are_right() {
     assert!(check_examples(&read("docs/docker.md")) > 2);
+    assert!(check_examples(&read("docs/metrics.md")) > 0);
 }
 
 /// Examples are pieces: something may be missing in them, but nothing may be wrong. How many there were.

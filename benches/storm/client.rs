@@ -25,7 +25,7 @@ pub(crate) struct Dialer {
 
 /// What came of an attempt.
 pub(crate) enum Attempt {
-    Entered(TlsStream<TcpStream>),
+    Entered(Box<TlsStream<TcpStream>>),
     /// An answer that is no 101, and how long it asks to wait.
     Refused {
         status: u16,
@@ -73,7 +73,7 @@ impl Dialer {
         let head = String::from_utf8_lossy(&held);
         let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
         if status == 101 {
-            return Ok(Attempt::Entered(stream));
+            return Ok(Attempt::Entered(Box::new(stream)));
         }
         let retry_after = upstream::header(&head, "retry-after")
             .and_then(|seconds| seconds.parse().ok())

@@ -98,7 +98,7 @@ pub(crate) async fn run(
 
 async fn open(dialer: &Dialer) -> Result<TlsStream<TcpStream>, Failure> {
     match dialer.attempt(LIVE_USER).await? {
-        Attempt::Entered(stream) => Ok(stream),
+        Attempt::Entered(stream) => Ok(*stream),
         Attempt::Refused { status, .. } => Err(format!("refused with {status}").into()),
     }
 }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use storm::Storm;
+use tokio::sync::mpsc::{self, Sender};
 use tokio::time::sleep;
 use upstream::Upstream;
 
@@ -104,14 +105,25 @@ fn main() -> Result<(), Failure> {
 
 async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     let upstream = Upstream::start().await?;
-    let mut gateway = Gateway::start(arguments, upstream.address).await?;
+    let gateway = Gateway::start(arguments, upstream.address).await?;
+    let (broken, mut breaks) = mpsc::channel(1);
+    tokio::select! {
+        report = measure(arguments, gateway, broken) => report,
+        Some(failure) = breaks.recv() => Err(failure),
+    }
+}
+
+/// A measurement of which a part has failed is none: that is told by `broken`.
+async fn measure(
+    arguments: &Arguments,
+    mut gateway: Gateway,
+    broken: Sender<Failure>,
+) -> Result<Report, Failure> {
     let dialer = Dialer::new(&gateway)?;
     // Threads of their own: what the coming clients compute must not delay the talking ones' clocks.
     let live = Arc::new(Live::default());
-    on_a_thread(
-        "live",
-        live::run(dialer.clone(), arguments.live, live.clone()),
-    )?;
+    let talking = live::run(dialer.clone(), arguments.live, live.clone());
+    on_a_thread("live", talking, broken.clone())?;
     live.all_talk(arguments.live).await?;
     sleep(SETTLING).await;
 
@@ -119,7 +131,7 @@ async fn run(arguments: &Arguments) -> Result<Report, Failure> {
     let before = phase("before", &gateway, &live, sleep(quiet)).await?;
     let storm = Arc::new(Storm::default());
     let storming = storm::run(dialer, arguments.clone(), storm.clone());
-    on_a_thread("storm", storming)?;
+    on_a_thread("storm", storming, broken)?;
     let during = phase("storm", &gateway, &live, watch(&live, &storm, arguments)).await?;
     let after = phase("after", &gateway, &live, sleep(quiet)).await?;
     live.over();
@@ -171,26 +183,21 @@ async fn watch(live: &Live, storm: &Storm, arguments: &Arguments) {
     }
 }
 
-/// Runs `work` on a runtime and a thread of its own, to the end of the process.
-fn on_a_thread<F>(name: &str, work: F) -> Result<(), Failure>
+/// Runs `work` on a runtime and a thread of its own, to the end of the process or its failure.
+fn on_a_thread<F>(name: &str, work: F, broken: Sender<Failure>) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let tell = name.to_owned();
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || give_up_on_failure(&tell, runtime.block_on(work)))?;
+        .spawn(move || {
+            if let Err(failure) = runtime.block_on(work) {
+                // The first failure is enough, and nobody listens when all is over.
+                let _ = broken.try_send(failure);
+            }
+        })?;
     Ok(())
-}
-
-/// A measurement of which a part has failed is none.
-#[expect(clippy::print_stderr, reason = "the failure")]
-fn give_up_on_failure(name: &str, result: Result<(), Failure>) {
-    if let Err(error) = result {
-        eprintln!("storm: {name}: {error}");
-        std::process::exit(1);
-    }
 }

@@ -126,9 +126,10 @@ fn spread(sorted: &[Duration]) -> Value {
 }
 
 fn ms(sorted: &[Duration], percent: usize) -> String {
-    percentile(sorted, percent).map_or("-".to_owned(), |at| {
-        format!("{:.1} ms", at.as_secs_f64() * 1000.0)
-    })
+    percentile(sorted, percent).map_or_else(
+        || "-".to_owned(),
+        |at| format!("{:.1} ms", at.as_secs_f64() * 1000.0),
+    )
 }
 
 /// The value that so many of a hundred don't exceed.

@@ -116,7 +116,7 @@ async fn insist(
                 tally.in_after.push(start.elapsed());
                 tally.handshakes.push(began.elapsed());
                 tally.attempts = tally.attempts.max(attempts);
-                return stream;
+                return *stream;
             }
             Ok(Ok(Attempt::Refused {
                 status,

@@ -3,8 +3,10 @@
 //! By hand, so that it costs the machine as little as a server can.
 
 use crate::Failure;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
+use std::thread;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
@@ -25,7 +27,7 @@ impl Upstream {
     pub(crate) async fn start() -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("--upstream")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
@@ -38,13 +40,19 @@ impl Upstream {
     }
 }
 
-/// Tells its address on standard output and echoes to the end of the process.
+/// Tells its address on standard output and echoes until standard input ends, which it does with
+/// whoever started this, however that ends.
 #[expect(clippy::print_stdout, reason = "the address")]
 pub(crate) async fn serve() -> Result<(), Failure> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let listener = socket.listen(BACKLOG)?;
     println!("{}", listener.local_addr()?);
+    thread::spawn(|| {
+        // It is the same to us whether it ends or fails.
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

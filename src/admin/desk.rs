@@ -3,8 +3,9 @@
 use super::tokens::{Tokens, Verdict};
 use crate::config::AdminRight;
 use crate::gateway::Gate;
+use crate::telemetry::metrics::Format;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
@@ -32,7 +33,7 @@ pub enum Offer {
 }
 
 /// A worker that does not get to a new task in so long a time hangs.
-const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+const WORKER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No page of another origin is to take an answer for something else than it is.
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -63,7 +64,7 @@ impl Desk {
         match request.uri.path() {
             "/healthz" => self.health().await,
             "/readyz" => self.readiness(),
-            _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+            _ => self.metrics(request),
         }
     }
 
@@ -73,6 +74,16 @@ impl Desk {
             true => plain(StatusCode::OK, "ok"),
             false => plain(StatusCode::SERVICE_UNAVAILABLE, "a worker hangs"),
         }
+    }
+
+    fn metrics(&self, request: &Parts) -> Answer {
+        let accept = request.headers.get(ACCEPT);
+        let format = Format::asked_by(accept.and_then(|accept| accept.to_str().ok()));
+        let mut answer = plain(StatusCode::OK, "");
+        *answer.body_mut() = Full::from(self.gate.metrics_page(format));
+        let kind = HeaderValue::from_static(format.content_type());
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+        answer
     }
 
     /// Whether new clients are welcome.

@@ -153,3 +153,83 @@ where
         Err(_) => debug!("a connection for probes and metrics took too long"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Offer;
+    use crate::config;
+    use crate::gateway::{Gate, Site, Threads, Workers};
+    use crate::telemetry::AccessLog;
+    use std::path::Path;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    fn desk() -> (Arc<Desk>, Threads) {
+        let toml = "admin.address = \"127.0.0.1:0\"\n[[listeners]]\naddress = \"127.0.0.1:0\"\n\
+                    [[routes]]\nupstream = \"builtin:echo\"\n";
+        let settings = config::parse(toml, Path::new("wsgate.toml"));
+        let settings = settings.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let site = Arc::new(Site::assemble(&settings).unwrap());
+        let (workers, threads) = Workers::start(1).unwrap();
+        let gate = Gate::new(site, workers, &settings.server, AccessLog::new(false));
+        let tokens = crate::admin::Tokens::new(&settings.admin.unwrap());
+        let desk = Desk::new(Arc::new(gate), Offer::Admin(tokens));
+        (Arc::new(desk), threads)
+    }
+
+    /// Runs a connection to its end with a client that only says `words`; how long it took.
+    async fn lasts(words: &str, room: usize) -> (Duration, DuplexStream) {
+        let (desk, threads) = desk();
+        let (near, mut far) = duplex(room);
+        let started = Instant::now();
+        let ((), far) = tokio::join!(converse(near, desk), async {
+            far.write_all(words.as_bytes()).await.unwrap();
+            far
+        });
+        let took = started.elapsed();
+        threads.stop();
+        (took, far)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_not_waited_for() {
+        for words in ["", "GET /metrics HTTP/1.1\r\nHost: loc"] {
+            let (took, _) = lasts(words, 1024).await;
+            assert!(took >= HEAD && took < LIFETIME, "{words}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answer_is_cut() {
+        let words = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let (took, mut far) = lasts(words, 128).await;
+        assert!(took >= LIFETIME && took < 2 * LIFETIME, "{took:?}");
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.len() <= 128, "{answer}");
+    }
+
+    #[tokio::test]
+    async fn of_too_many_connections_the_oldest_goes() {
+        let mut connections = Connections::default();
+        let mut ends = VecDeque::new();
+        for _ in 0..CONNECTIONS {
+            let (held, end) = oneshot::channel::<()>();
+            ends.push_back(end);
+            connections.add(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+        }
+        connections.add(async {});
+        assert!(ends.pop_front().unwrap().await.is_err());
+        for mut end in ends {
+            assert!(
+                end.try_recv()
+                    .is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+            );
+        }
+    }
+}

@@ -81,7 +81,8 @@ section! {
         /// that tells nothing about endpoints. With `"cookie:NAME"` only.
         issue: At<bool> = at(boolean()), or(false);
         /// With which requests browsers send that cookie. Pages of another site need `"none"`, which
-        /// browsers accept by https alone; by http it is `"lax"`.
+        /// browsers accept by https alone; by http it is `"lax"`. With `"none"` the cookie is
+        /// `Partitioned`: other cookies of other sites are refused by more and more browsers.
         same_site: SameSite = choice(&[
             ("lax", SameSite::Lax),
             ("strict", SameSite::Strict),

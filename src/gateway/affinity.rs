@@ -91,11 +91,13 @@ fn key(
 }
 
 /// RFC 6265 §4.1. Scripts have no use for it; `SameSite=None` needs `Secure`, and that needs https.
+/// Browsers that give pages no cookies of other sites still give them `Partitioned` ones, kept apart
+/// for each site that a page is of; the others don't know the word.
 fn set_cookie(name: &str, value: &str, issue: IssuedCookie, scheme: Scheme) -> Option<HeaderValue> {
     let is_secure = scheme == Scheme::Https;
     let same_site = match issue.same_site {
         SameSite::Strict => "Strict",
-        SameSite::None if is_secure => "None",
+        SameSite::None if is_secure => "None; Partitioned",
         SameSite::None | SameSite::Lax => "Lax",
     };
     let mut cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}");
@@ -127,7 +129,7 @@ mod tests {
                 SameSite::None,
                 None,
                 Scheme::Https,
-                "a=1; Path=/; HttpOnly; SameSite=None; Secure",
+                "a=1; Path=/; HttpOnly; SameSite=None; Partitioned; Secure",
             ),
             (
                 SameSite::None,

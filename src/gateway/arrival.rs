@@ -7,6 +7,7 @@ use super::slots::{Crowded, Slot, Slots};
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
+use crate::telemetry::metrics::Counts;
 use crate::tls::{HandshakeFailure, Reason};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -90,17 +91,19 @@ pub(super) async fn arrive(
     entrance: &Entrance,
     accepted: Accepted,
     deadline: Instant,
+    counts: &Counts<'_>,
 ) -> Option<Arrived> {
     let mut caller = Caller::new(site, entrance, accepted.peer);
     let preparing = prepare(slots, site, entrance, accepted, &mut caller);
     match timeout_at(deadline, preparing).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
+            count(entrance, &failure, counts);
             failed(entrance, caller, failure).await;
             None
         }
         Err(_) => {
-            too_slow(entrance, caller);
+            too_slow(entrance, caller, counts);
             None
         }
     }
@@ -164,7 +167,21 @@ async fn proxied(socket: &mut Socket, caller: &Caller) -> Result<Proxied, Failur
     }
 }
 
-/// Counts what came to nothing, and lets the client read TLS' alert.
+/// What came to nothing, silent ends included.
+fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
+    let listener = &entrance.name;
+    match failure {
+        Failure::Tls(failure) => counts.tls_failed(listener, failure.reason.label()),
+        Failure::Untrusted => counts.proxy_protocol_failed(listener, "untrusted"),
+        Failure::Proxy(ProxyError::Lost(_)) => counts.proxy_protocol_failed(listener, "lost"),
+        Failure::Proxy(_) => counts.proxy_protocol_failed(listener, "malformed"),
+        Failure::Crowded(_) => counts.tls_failed(listener, "too_many_handshakes"),
+        Failure::Socket(_) if entrance.tls.is_some() => counts.tls_failed(listener, "lost"),
+        Failure::Socket(_) => {}
+    }
+}
+
+/// Logs what came to nothing, and lets the client read TLS' alert.
 async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
     let client = caller.ip();
     let is_silence = match &failure {
@@ -199,10 +216,17 @@ async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
     }
 }
 
-fn too_slow(entrance: &Entrance, caller: Caller) {
+fn too_slow(entrance: &Entrance, caller: Caller, counts: &Counts<'_>) {
+    let listener = &entrance.name;
     let what = match &entrance.tls {
-        _ if caller.is_announced => "PROXY protocol refused",
-        Some(_) => "TLS handshake failed",
+        _ if caller.is_announced => {
+            counts.proxy_protocol_failed(listener, "timeout");
+            "PROXY protocol refused"
+        }
+        Some(_) => {
+            counts.tls_failed(listener, "timeout");
+            "TLS handshake failed"
+        }
         None => return,
     };
     entrance.tls_log.failed(TlsFailed {

@@ -51,6 +51,8 @@ pub(super) struct Exchange {
     /// A connection keeps the site it came to.
     pub(super) site: Arc<Site>,
     pub(super) listener: usize,
+    /// Which thread carries it.
+    pub(super) worker: usize,
     /// The address at the other end, or that which the PROXY protocol told; `None` on a unix socket.
     pub(super) client: Option<IpAddr>,
     /// Its port.
@@ -113,10 +115,12 @@ pub(super) async fn serve(arrival: Arrival) {
         place,
     } = arrival;
     let site = gate.site();
+    let counts = gate.metrics.at(place.worker);
+    counts.accepted(&site.listener(listener).name);
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
     let arrived = tokio::select! {
-        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline) => arrived,
+        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline, &counts) => arrived,
         () = gate.closing_time() => return,
     };
     let Some(Arrived {
@@ -130,6 +134,7 @@ pub(super) async fn serve(arrival: Arrival) {
         return;
     };
     let exchange = Arc::new(Exchange {
+        worker: place.worker,
         gate,
         listener,
         client: caller.address.map(|address| address.ip()),

@@ -42,10 +42,14 @@ async fn accept_all(gate: &Arc<Gate>, acceptor: &Acceptor, index: usize) -> io::
             }
             Err(cause) => match AcceptFault::of(&cause) {
                 // The client went away between its SYN and our accept.
-                AcceptFault::Connection => debug!(%cause, "accept"),
+                AcceptFault::Connection => {
+                    failed(gate, index, "connection");
+                    debug!(%cause, "accept");
+                }
                 AcceptFault::Listener => return Err(cause),
                 AcceptFault::Exhausted => {
                     if !std::mem::replace(&mut is_exhausted, true) {
+                        failed(gate, index, "exhausted");
                         exhausted(gate, index, &cause);
                     }
                     sleep(EXHAUSTED_PAUSE).await;
@@ -69,6 +73,13 @@ fn hand_over(gate: &Arc<Gate>, index: usize, accepted: Accepted, permit: OwnedSe
     gate.workers.spawn(worker, connection::serve(arrival));
 }
 
+/// Counts it where this accept loop runs.
+fn failed(gate: &Gate, index: usize, reason: &'static str) {
+    let site = gate.site();
+    let counts = gate.metrics.at(index);
+    counts.accept_failed(&site.listener(index).name, reason);
+}
+
 fn exhausted(gate: &Gate, index: usize, cause: &io::Error) {
     error!(
         listener = gate.site().listener_name(index),
@@ -79,6 +90,7 @@ fn exhausted(gate: &Gate, index: usize, cause: &io::Error) {
 }
 
 fn broken(gate: &Gate, index: usize, cause: &io::Error) {
+    failed(gate, index, "listener");
     error!(
         listener = gate.site().listener_name(index),
         %cause,

@@ -4,7 +4,7 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
 //! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
-//! told.
+//! told, `facts` what is told to those who run it.
 
 mod affinity;
 mod arrival;
@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod connection;
 mod cors;
+mod facts;
 mod failure;
 mod guard;
 mod link;
@@ -34,7 +35,7 @@ pub use worker::{Threads, Workers};
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
 use crate::session::Registry;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub struct Gate {
     max_connections: u32,
     slots: Slots,
     access_log: AccessLog,
+    metrics: Metrics,
     leaving: AtomicBool,
     draining: watch::Sender<bool>,
 }
@@ -65,6 +67,7 @@ impl Gate {
             site: ArcSwap::new(site),
             registry: Arc::new(Registry::new(workers.len())),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
+            metrics: Metrics::new(workers.len()),
             workers,
             max_connections,
             slots: Slots::new(server.max_handshakes),

@@ -1,12 +1,12 @@
 //! The bodies of an ordinary request on their way through: counted, and given up when the client
 //! is gone. The line in the access log is written when the answer's body is over.
 
+use super::Gate;
 use super::body::Broken;
 use super::link::Link;
 use super::request::Story;
 use super::service::Service;
 use crate::http::Target;
-use crate::telemetry::AccessLog;
 use crate::telemetry::access_log::Requested;
 use crate::upstream::{AnswerCut, Streamed};
 use bytes::Bytes;
@@ -37,10 +37,11 @@ pub(super) struct Passing {
     pub(super) ledger: Ledger,
 }
 
-/// What is known of a request that was passed on; dropping it writes the line.
+/// What is known of a request that was passed on; dropping it counts and logs it.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    pub(super) log: AccessLog,
+    pub(super) gate: Arc<Gate>,
+    pub(super) worker: usize,
     pub(super) request_id: String,
     pub(super) listener: Arc<str>,
     pub(super) client: Option<IpAddr>,
@@ -70,7 +71,8 @@ impl Ledger {
     ) -> Self {
         let exchange = story.exchange;
         Self {
-            log: exchange.gate.access_log,
+            gate: exchange.gate.clone(),
+            worker: exchange.worker,
             request_id: story.id.clone(),
             listener: exchange.site.listener(exchange.listener).name.clone(),
             client: story.client.address,
@@ -192,7 +194,10 @@ impl End {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.log.requested(&Requested {
+        let counts = self.gate.metrics.at(self.worker);
+        let status = self.status.as_u16();
+        counts.requested(&self.listener, Some(&self.route), status, self.end.label());
+        self.gate.access_log.requested(&Requested {
             request_id: &self.request_id,
             listener: &self.listener,
             client: self.client,

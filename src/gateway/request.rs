@@ -29,6 +29,8 @@ pub(super) struct Story<'a> {
     pub(super) started: Instant,
     pub(super) client: Client,
     target: Option<Target>,
+    /// Whether it asks for no session, or is answered as if it did not.
+    is_plain: bool,
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
     marking: Option<Marking>,
@@ -37,11 +39,12 @@ pub(super) struct Story<'a> {
 /// Answers a request. The one place that logs what was refused.
 pub(super) async fn serve(exchange: &Exchange, request: Request<Incoming>) -> Answer {
     let mut story = Story::begin(exchange);
+    let is_upgrade = request.headers().contains_key(UPGRADE);
+    story.is_plain = !is_upgrade;
     if !exchange.slot.begin(&exchange.gate.slots) {
         return story.refuse(Failure::TooManyHandshakes).map(Body::from);
     }
     let (mut parts, body) = request.into_parts();
-    let is_upgrade = parts.headers.contains_key(UPGRADE);
     let mut answer = match story.decide(&mut parts, body).await {
         Ok(answer) => answer,
         Err(failure) => story.refuse(failure).map(Body::from),
@@ -69,6 +72,7 @@ impl<'a> Story<'a> {
             started,
             client: Client::of_connection(exchange),
             target: None,
+            is_plain: false,
             service: None,
             marking: None,
         }
@@ -146,6 +150,7 @@ impl<'a> Story<'a> {
         target: &Target,
         body: Incoming,
     ) -> Result<Answer, Failure> {
+        self.is_plain = true;
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
@@ -195,6 +200,7 @@ impl<'a> Story<'a> {
         }
         let ask = self.ask(parts, target, admission::Purpose::Reading);
         service.admission.authenticate(&ask).await?;
+        self.count(StatusCode::OK, "complete");
         Ok(builtin::page().map(Body::from))
     }
 
@@ -224,9 +230,22 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Counts what is answered to everything but what becomes a session or is passed on.
+    fn count(&self, status: StatusCode, reason: &'static str) {
+        let exchange = self.exchange;
+        let listener = &exchange.site.listener(exchange.listener).name;
+        let route = self.service.as_ref().map(|service| &service.name);
+        let counts = exchange.gate.metrics.at(exchange.worker);
+        match self.is_plain {
+            true => counts.requested(listener, route, status.as_u16(), reason),
+            false => counts.refused(listener, route, status.as_u16(), reason),
+        }
+    }
+
     /// Logs a failure and says what is answered.
     fn refuse(&self, failure: Failure) -> Response<Bytes> {
         let exchange = self.exchange;
+        self.count(failure.status(), failure.label());
         exchange.gate.access_log.refused(&Refused {
             request_id: &self.id,
             listener: exchange.site.listener_name(exchange.listener),

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Site {
     pub(super) tells_source: bool,
     /// Hosts that a route names: their own origin is to be trusted.
     named_hosts: HashSet<config::HostPattern>,
+    /// When it was assembled.
+    pub(super) loaded: Instant,
 }
 
 /// A listener as connections see it.
@@ -126,6 +128,7 @@ impl Site {
                 .iter()
                 .flat_map(|route| route.hosts.clone())
                 .collect(),
+            loaded: Instant::now(),
         })
     }
 
@@ -136,6 +139,25 @@ impl Site {
 
     pub(super) fn listener(&self, index: usize) -> &Entrance {
         &self.listeners[index]
+    }
+
+    /// What its routes do, each once.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.iter()
+    }
+
+    /// Sections of the configuration, each with the number of its entries.
+    pub(super) fn entries(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("listeners", self.listeners.len()),
+            ("routes", self.services.len()),
+            ("upstreams", self.pools.len()),
+            ("auth", self.methods.len()),
+        ]
     }
 
     /// Until when certificates, authorities and revocation lists are good, those of listeners first.

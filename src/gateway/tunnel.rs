@@ -11,8 +11,8 @@ use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
-use crate::relay::{Control, Early, Negotiated, Rules, relay};
-use crate::session::Session;
+use crate::relay::{Control, Early, Negotiated, Outcome, Rules, relay};
+use crate::session::{Registered, Session};
 use crate::upstream::{self, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -139,11 +139,10 @@ pub(super) fn carry(
         handshake_took,
     } = tunnel;
     limit_silence(service.courses.rules(), &[&client, &opened.stream]);
-    gate.access_log.opened(&session, handshake_took);
     let control = session.control.clone();
     let worker = held.1.worker;
     let course = service.courses.of(worker);
-    let registered = gate.registry.register(worker, session);
+    let live = Live::begin(gate.clone(), worker, session, handshake_took);
     seats.opened(|| {
         let control = control.clone();
         Box::new(move || _ = control.close(replaced()))
@@ -171,8 +170,51 @@ pub(super) fn carry(
     );
     async move {
         let outcome = carried.await;
-        gate.access_log.ended(registered.session(), &outcome);
-        drop((seats, registered, lease, held));
+        // Whoever sees it gone from the registry may open another.
+        drop(seats);
+        live.end(&outcome);
+        drop((lease, held));
+    }
+}
+
+/// A session that is registered and counted; dropping it undoes both.
+struct Live {
+    gate: Arc<Gate>,
+    worker: usize,
+    registered: Registered,
+    is_told: bool,
+}
+
+impl Live {
+    fn begin(gate: Arc<Gate>, worker: usize, session: Session, took: Duration) -> Self {
+        gate.access_log.opened(&session, took);
+        gate.metrics.at(worker).opened(&session, took);
+        Self {
+            registered: gate.registry.register(worker, session),
+            gate,
+            worker,
+            is_told: false,
+        }
+    }
+
+    fn end(mut self, outcome: &Outcome) {
+        self.is_told = true;
+        let session = self.registered.session();
+        self.gate.access_log.ended(session, outcome);
+        self.gate
+            .metrics
+            .at(self.worker)
+            .ended(session, Some(outcome));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // A panic, or the end of the process: without an outcome, and gone all the same.
+        if !self.is_told {
+            let counts = self.gate.metrics.at(self.worker);
+            counts.ended(self.registered.session(), None);
+        }
     }
 }
 

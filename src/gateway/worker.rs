@@ -84,6 +84,12 @@ impl Workers {
         self.seats.is_empty()
     }
 
+    /// Connections on all of them.
+    pub fn places(&self) -> usize {
+        let loads = self.seats.iter();
+        loads.map(|seat| seat.load.load(Ordering::Relaxed)).sum()
+    }
+
     /// A place on the worker with the fewest connections.
     pub fn take_place(&self) -> Place {
         let loads = self

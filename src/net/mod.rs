@@ -8,6 +8,7 @@ mod process;
 mod proxy_protocol;
 mod stream;
 mod unix;
+mod usage;
 
 pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
 pub use bind::{Address, BindError, Listening};
@@ -16,3 +17,4 @@ pub use process::{OpenFiles, raise_open_files, usable_cores};
 pub use proxy_protocol::fuzzing;
 pub use proxy_protocol::{Endpoints, Proxied, ProxyError, Version as ProxyVersion};
 pub use stream::{Socket, Stream};
+pub use usage::Usage;

@@ -1,8 +1,10 @@
-//! Facts into logs. Lower layers return what happened; here it gets its words.
+//! Facts into logs and metrics. Lower layers return what happened; here it gets its words.
 
 pub mod access_log;
 pub mod logs;
+pub mod metrics;
 pub mod tls_log;
 
 pub use access_log::AccessLog;
+pub use metrics::Metrics;
 pub use tls_log::{TlsFailed, TlsLog};

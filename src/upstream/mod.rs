@@ -16,6 +16,7 @@ mod dial;
 mod endpoint;
 mod entry;
 mod error;
+mod failures;
 mod greeting;
 mod open;
 mod pool;

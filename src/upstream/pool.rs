@@ -5,6 +5,7 @@ use super::dial::{Patience, dial};
 use super::endpoint::{Endpoint, Lease};
 use super::entry::Entry;
 use super::error::{OpenError, PoolError, ResolveError, Side, Stage};
+use super::failures::Failures;
 use super::greeting::Greeting;
 use super::open::{Answer, Opened, open};
 use super::rendezvous::Affinity;
@@ -34,6 +35,7 @@ pub struct Pool {
     roster: ArcSwap<Roster>,
     /// Held while a roster is made from the one before it.
     renewing: Mutex<()>,
+    failures: Failures,
 }
 
 impl Pool {
@@ -66,9 +68,20 @@ impl Pool {
             entries,
             roster: ArcSwap::from_pointee(roster),
             renewing: Mutex::new(()),
+            failures: Failures::default(),
         };
         pool.renew();
         Ok(pool)
+    }
+
+    /// As configured.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// How often getting an answer failed, by a word for why.
+    pub fn failures(&self) -> Vec<(&'static str, u64)> {
+        self.failures.all()
     }
 
     /// Whether everything is served inside the gateway.
@@ -104,7 +117,7 @@ impl Pool {
         let mut attempts = Attempts::new(self.settings.retries, ask.affinity);
         while let Some(lease) = self.next(&mut attempts) {
             let outcome = self.attempt(&lease, ask, until).await;
-            note(lease.endpoint(), outcome.as_ref().err());
+            self.note(lease.endpoint(), outcome.as_ref().err());
             match outcome {
                 Ok((stream, answer)) => return Ok(answer.on(stream, lease, attempts.made())),
                 Err(error) if error.may_retry() && Instant::now() < until => {
@@ -114,7 +127,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
-        Err(last)
+        Err(self.given_up(last))
     }
 
     /// Sends an ordinary request. An endpoint that cannot be reached is no reason to give up, as for
@@ -151,7 +164,7 @@ impl Pool {
                     return self.answered(lease, request, upload, outcome);
                 }
                 Err(error) => {
-                    note(lease.endpoint(), Some(&error));
+                    self.note(lease.endpoint(), Some(&error));
                     if !error.may_retry() || Instant::now() >= until {
                         return Err(error.into());
                     }
@@ -160,7 +173,7 @@ impl Pool {
                 }
             }
         }
-        Err(last.into())
+        Err(self.given_up(last).into())
     }
 
     /// Until when what TLS is done with is good.
@@ -250,8 +263,8 @@ impl Pool {
             .map(|exchanged| exchanged.answered(request, upload, lease, home))
             .map_err(|fault| fault.at(&endpoint.name));
         match &answered {
-            Ok(_) => note(&endpoint, None),
-            Err(RequestError::Upstream(error)) => note(&endpoint, Some(error)),
+            Ok(_) => self.note(&endpoint, None),
+            Err(RequestError::Upstream(error)) => self.note(&endpoint, Some(error)),
             Err(_) => {}
         }
         answered
@@ -311,10 +324,12 @@ impl Pool {
                 Ok(Ok(())) => self.renew(),
                 Ok(Err(error)) => failure = Some(error),
                 Err(_) => {
-                    return Err(OpenError::Timeout {
+                    let error = OpenError::Timeout {
                         stage: Stage::Resolve,
                         endpoint: None,
-                    });
+                    };
+                    self.failures.count(&error);
+                    return Err(error);
                 }
             }
         }
@@ -323,6 +338,22 @@ impl Pool {
 
     fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
         self.entries.iter().filter_map(|entry| entry.name.as_ref())
+    }
+
+    /// Counts a failure, and logs when an endpoint begins to fail and when it no longer does.
+    fn note(&self, endpoint: &Endpoint, error: Option<&OpenError>) {
+        if let Some(error) = error {
+            self.failures.count(error);
+        }
+        note(endpoint, error);
+    }
+
+    /// Nobody is left to ask: failures of endpoints were counted as they came.
+    fn given_up(&self, last: OpenError) -> OpenError {
+        if let OpenError::NoEndpoint { .. } = last {
+            self.failures.count(&last);
+        }
+        last
     }
 
     /// Makes the roster that follows from what names are known as now. Endpoints that stay keep

@@ -53,3 +53,37 @@ fn code(file: &str) -> String {
         .find_map(|place| fs::read_to_string(tests.join(place)).ok());
     found.unwrap_or_else(|| panic!("no {file}.rs"))
 }
+
+/// The table of `docs/metrics.md` is what the code says. With `BLESS=1` in the environment it is
+/// written instead.
+#[test]
+fn the_table_of_metrics_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("<!-- metrics -->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- end -->").unwrap();
+    let fresh = wsgate::telemetry::metrics::reference();
+    if std::env::var_os("BLESS").is_some() {
+        let page = format!("{before}<!-- metrics -->\n{fresh}<!-- end -->{after}");
+        return fs::write(&path, page).unwrap();
+    }
+    assert_eq!(
+        table, fresh,
+        "docs/metrics.md is stale; write it anew with BLESS=1"
+    );
+}
+
+/// Every metric that the prose mentions is one.
+#[test]
+fn the_prose_on_metrics_names_what_there_is() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let table = wsgate::telemetry::metrics::reference();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = page.split(|c| !is_part(c));
+    let names = words.filter(|word| word.starts_with("wsgate_") || word.starts_with("process_"));
+    for name in names {
+        let family = name.trim_end_matches("_bucket");
+        assert!(table.contains(&format!("`{family}`")), "`{name}`");
+    }
+}

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod admin;
 mod api_key;
 mod auth_failures;
 mod backpressure;
@@ -28,6 +29,7 @@ mod health;
 mod hostile_handshake;
 mod logs;
 mod max_handshakes;
+mod metrics;
 mod mtls;
 mod networks;
 mod origin;

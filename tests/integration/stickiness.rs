@@ -165,7 +165,7 @@ async fn the_cookie_says_nothing_and_obeys_the_browsers_rules() {
         ("http", "Path=/; HttpOnly; SameSite=Lax; Max-Age=3600"),
         (
             "https",
-            "Path=/; HttpOnly; SameSite=None; Secure; Max-Age=3600",
+            "Path=/; HttpOnly; SameSite=None; Partitioned; Secure; Max-Age=3600",
         ),
     ] {
         let handshake = named("X-Forwarded-Proto", scheme).with("X-Forwarded-For", "192.0.2.7");

@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { launchBrowser, newPage, ordinaryPage } from '../lib/browser.mjs';
 import { Authority, contents } from '../lib/certificates.mjs';
 import { Gateway } from '../lib/gateway.mjs';
+import { within } from '../lib/peer.mjs';
 import { Backend } from '../lib/socketio.mjs';
 
 /** Nobody lands on one of two servers this often by chance. */
@@ -40,19 +41,25 @@ function open(page, url, options) {
   }), [url, options]);
 }
 
-/** Waits for WebSocket, unless the client is not to go over; then `rounds` echoes with bytes in them. */
-function talk(page, rounds = 10) {
-  return page.evaluate(async rounds => {
+/** Waits for WebSocket, unless the client is not to go over; then echoes with bytes in them. Returns the transport. */
+function talk(page) {
+  const talked = page.evaluate(async () => {
     const { engine } = client.io;
     const upgrades = engine.opts.transports.includes('websocket');
-    while (upgrades && engine.transport.name !== 'websocket') await new Promise(resolve => engine.once('upgrade', resolve));
-    for (let round = 0; round < rounds; round++) {
+    while (upgrades && engine.transport.name !== 'websocket') {
+      await new Promise((resolve, reject) => {
+        engine.once('upgrade', resolve);
+        client.once('disconnect', reason => reject(new Error(reason)));
+      });
+    }
+    for (let round = 0; round < 10; round++) {
       const bytes = new Uint8Array(1000).fill(round);
       const [text, back] = await new Promise(resolve => client.emit('echo', `ü ${round}`, bytes.buffer, (...back) => resolve(back)));
       if (text !== `ü ${round}` || new Uint8Array(back).some(byte => byte !== round)) throw new Error(`echo ${round} is another`);
     }
     return engine.transport.name;
-  }, rounds);
+  });
+  return within(talked, 'echoes in the page');
 }
 
 describe('Socket.IO in Chromium, across sites', () => {
@@ -145,9 +152,9 @@ describe('Socket.IO in Chromium, across sites', () => {
     await open(page, url, options(['polling', 'websocket']));
     const cookies = await page.context().cookies(url);
     assert.equal(cookies.length, 1);
-    const [{ name, domain, path, httpOnly, secure, sameSite }] = cookies;
-    assert.deepEqual({ name, domain, path, httpOnly, secure, sameSite },
-      { name: COOKIE, domain: 'gate.example', path: '/', httpOnly: true, secure: true, sameSite: 'None' });
+    const [{ name, domain, path, httpOnly, secure, sameSite, partitionKey, expires }] = cookies;
+    assert.deepEqual({ name, domain, path, httpOnly, secure, sameSite, partitionKey, expires },
+      { name: COOKIE, domain: 'gate.example', path: '/', httpOnly: true, secure: true, sameSite: 'None', partitionKey: 'https://app.test', expires: -1 });
   });
 
   test('an ordinary profile keeps the cookie as a private one does', async t => {
@@ -210,7 +217,7 @@ describe('Socket.IO in Chromium, across sites', () => {
     // Once the pages listen.
     await Promise.all(pages.map(page => page.evaluate(() => client.connected)));
     await one.stop();
-    for (const server of back) if (server) assert.equal(await server, 'two');
+    for (const server of back) if (server) assert.equal(await within(server, 'a visitor that comes back'), 'two');
     await stay(pages, 'websocket');
   });
 });

@@ -1,0 +1,213 @@
+//! What one worker has counted, or what all of them have, and what was looked up beside it.
+
+use super::families::Family;
+use super::histogram::Histogram;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The value of a label: either kind is bounded by the configuration or by the code.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Label<'a> {
+    /// One of the code's own words.
+    Word(&'static str),
+    /// A name of the configuration.
+    Name(&'a Arc<str>),
+}
+
+/// Most that a family has.
+pub(super) const LABELS_MAX: usize = 4;
+
+/// In the order of the family; what it does not have is the empty word.
+type Labels<'a> = [Label<'a>; LABELS_MAX];
+
+/// The same to be kept.
+pub(super) type Kept = [KeptLabel; LABELS_MAX];
+
+/// A label that is kept. Looking one up takes no share in the name: its count is every core's.
+#[derive(Debug, Clone)]
+pub(super) enum KeptLabel {
+    Word(&'static str),
+    Name(Arc<str>),
+}
+
+/// What a series has come to.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Whole(u64),
+    Real(f64),
+    Histogram(Histogram),
+}
+
+/// Series by the family's name and a hash of the labels, which are compared then.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    series: HashMap<(&'static str, u64), Vec<(Kept, Value)>>,
+}
+
+impl Shard {
+    /// One more.
+    pub(super) fn count<const N: usize>(&mut self, family: &Family, labels: [Label<'_>; N]) {
+        self.add(family, labels, &Value::Whole(1));
+    }
+
+    /// One less, of a gauge.
+    pub(super) fn uncount<const N: usize>(&mut self, family: &Family, labels: [Label<'_>; N]) {
+        let empty = || Value::Whole(0);
+        if let Value::Whole(count) = self.series(family.name, padded(labels), empty) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// One more time.
+    pub(super) fn observe<const N: usize>(
+        &mut self,
+        family: &Family,
+        labels: [Label<'_>; N],
+        time: Duration,
+    ) {
+        let empty = || Value::Histogram(Histogram::new(family.bounds));
+        if let Value::Histogram(histogram) = self.series(family.name, padded(labels), empty) {
+            histogram.observe(time);
+        }
+    }
+
+    /// So much more.
+    pub(super) fn add<const N: usize>(
+        &mut self,
+        family: &Family,
+        labels: [Label<'_>; N],
+        more: &Value,
+    ) {
+        let series = self.series(family.name, padded(labels), || more.nothing());
+        series.add(more);
+    }
+
+    /// Adds what another has.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for ((name, _), bucket) in &other.series {
+            for (labels, value) in bucket {
+                let labels = labels.each_ref().map(KeptLabel::label);
+                self.series(name, labels, || value.nothing()).add(value);
+            }
+        }
+    }
+
+    /// The series of a family, in the order of their labels.
+    pub(super) fn of(&self, family: &Family) -> Vec<&(Kept, Value)> {
+        let buckets = self.series.iter();
+        let mut found: Vec<_> = buckets
+            .filter(|((name, _), _)| *name == family.name)
+            .flat_map(|(_, bucket)| bucket)
+            .collect();
+        let texts = |labels: &Kept| labels.each_ref().map(|label| label.text().to_owned());
+        found.sort_by_cached_key(|(labels, _)| texts(labels));
+        found
+    }
+
+    fn series(
+        &mut self,
+        name: &'static str,
+        labels: Labels<'_>,
+        empty: impl FnOnce() -> Value,
+    ) -> &mut Value {
+        let bucket = self.series.entry((name, hash(&labels))).or_default();
+        let is_it = |kept: &Kept| {
+            kept.iter()
+                .zip(&labels)
+                .all(|(one, other)| one.text() == other.text())
+        };
+        let place = match bucket.iter().position(|(kept, _)| is_it(kept)) {
+            Some(place) => place,
+            None => {
+                bucket.push((labels.map(Label::keep), empty()));
+                bucket.len() - 1
+            }
+        };
+        &mut bucket[place].1
+    }
+}
+
+impl Value {
+    /// Of the same kind.
+    fn nothing(&self) -> Self {
+        match self {
+            Self::Whole(_) => Self::Whole(0),
+            Self::Real(_) => Self::Real(0.0),
+            Self::Histogram(histogram) => Self::Histogram(Histogram::new(histogram.bounds())),
+        }
+    }
+
+    fn add(&mut self, more: &Self) {
+        match (self, more) {
+            (Self::Whole(value), Self::Whole(more)) => *value += more,
+            (Self::Real(value), Self::Real(more)) => *value += more,
+            (Self::Histogram(value), Self::Histogram(more)) => value.merge(more),
+            // A family has values of one kind.
+            _ => debug_assert!(false, "values of two kinds"),
+        }
+    }
+}
+
+impl<'a> Label<'a> {
+    fn text(&self) -> &'a str {
+        match self {
+            Self::Word(word) => word,
+            Self::Name(name) => name,
+        }
+    }
+
+    fn keep(self) -> KeptLabel {
+        match self {
+            Self::Word(word) => KeptLabel::Word(word),
+            Self::Name(name) => KeptLabel::Name(name.clone()),
+        }
+    }
+}
+
+impl KeptLabel {
+    pub(super) fn text(&self) -> &str {
+        self.label().text()
+    }
+
+    fn label(&self) -> Label<'_> {
+        match self {
+            Self::Word(word) => Label::Word(word),
+            Self::Name(name) => Label::Name(name),
+        }
+    }
+}
+
+impl From<&'static str> for Label<'_> {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl<'a> From<&'a Arc<str>> for Label<'a> {
+    fn from(name: &'a Arc<str>) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl<'a> From<Option<&'a Arc<str>>> for Label<'a> {
+    fn from(name: Option<&'a Arc<str>>) -> Self {
+        name.map_or(Self::Word(""), Self::from)
+    }
+}
+
+fn padded<const N: usize>(labels: [Label<'_>; N]) -> Labels<'_> {
+    const { assert!(N <= LABELS_MAX) };
+    let mut labels = labels.into_iter();
+    std::array::from_fn(|_| labels.next().unwrap_or(Label::Word("")))
+}
+
+/// Without a key: nobody chooses the labels but the configuration.
+fn hash(labels: &Labels<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for label in labels {
+        label.text().hash(&mut hasher);
+    }
+    hasher.finish()
+}
