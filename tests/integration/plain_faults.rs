@@ -492,7 +492,7 @@ async fn chunks_that_are_broken_get_400_and_hide_nothing() {
         let (got, _) = server.rest().await;
         let got = String::from_utf8(got).unwrap();
         assert!(
-            !got.contains("internal") && !got.contains("0\r\n\r\n"),
+            !got.contains("internal") && !got.contains("\r\n0\r\n\r\n"),
             "{got:?} of {body:?}"
         );
         upstream.was_left_alone().await;

@@ -235,9 +235,8 @@ async fn an_upload_goes_on_while_its_answer_streams() {
 async fn a_slow_reader_slows_the_upstream() {
     let upstream = Upstream::bind_narrow().await;
     let gateway = Gateway::route(upstream.url(), PROXY);
-    let mut client = gateway.connect_narrow().await;
-    client.send(get("/").bytes(gateway.address())).await;
-    let mut server = upstream.accept().await;
+    // Through a narrow socket it would take long to read what is in between.
+    let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
     server.send("HTTP/1.1 200 OK\r\n\r\n").await;
     let taken = server.send_until_stalled(|| vec![b'x'; 64 << 10]).await;
     // What the sockets hold, and little more.

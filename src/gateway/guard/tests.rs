@@ -290,7 +290,7 @@ async fn a_client_that_takes_nothing_of_an_answer_is_given_up() {
     let mut guarded = Guarded::new(server, LIMIT).with_link(link.clone());
     client.write_all(&PLAIN.as_bytes()[..20]).await.unwrap();
     client.write_all(&PLAIN.as_bytes()[20..]).await.unwrap();
-    guarded.read(&mut [0; 64]).await.unwrap();
+    assert!(guarded.read(&mut [0; 64]).await.unwrap() > 0);
     link.begin();
 
     // As long as it takes a little now and then it may be slow.
