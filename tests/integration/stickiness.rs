@@ -64,7 +64,8 @@ async fn one_key_means_one_endpoint_on_every_gateway() {
     let backends = Backends::start(3).await;
     let urls = backends.urls();
     let reversed: Vec<String> = urls.iter().rev().cloned().collect();
-    let by: [(&str, fn(usize) -> Handshake); 5] = [
+    type Ask = fn(usize) -> Handshake;
+    let by: [(&str, Ask); 5] = [
         ("client_ip", |n| {
             named("X-Forwarded-For", &format!("192.0.2.{n}"))
         }),
