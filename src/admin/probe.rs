@@ -90,9 +90,8 @@ pub fn way_to(settings: &Settings) -> Result<BindAddress, ProbeError> {
 /// # Errors
 /// Whenever the answer is not a plain yes.
 pub async fn ask(address: BindAddress, probe: Probe) -> Result<(), ProbeError> {
-    let answered = match timeout(PATIENCE, status(&address, probe)).await {
-        Ok(answered) => answered,
-        Err(_) => return Err(ProbeError::TooSlow { address }),
+    let Ok(answered) = timeout(PATIENCE, status(&address, probe)).await else {
+        return Err(ProbeError::TooSlow { address });
     };
     match answered {
         Ok(Some(200)) => Ok(()),

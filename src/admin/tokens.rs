@@ -43,8 +43,15 @@ impl Tokens {
         };
         let sum = digest::digest(&digest::SHA256, token);
         let is_known =
-            |known: &&AdminToken| verify_slices_are_equal(&known.sha256, sum.as_ref()).is_ok();
-        match self.0.iter().filter(is_known).last() {
+            |known: &AdminToken| verify_slices_are_equal(&known.sha256, sum.as_ref()).is_ok();
+        let known = self
+            .0
+            .iter()
+            .fold(None, |found, token| match is_known(token) {
+                true => Some(token),
+                false => found,
+            });
+        match known {
             None => Verdict::Unknown,
             Some(known) if known.may.contains(&right) => Verdict::Granted,
             Some(_) => Verdict::Forbidden,

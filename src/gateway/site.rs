@@ -13,7 +13,8 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Everything that a handshake meets: listeners with their routes, upstreams, ways to prove who one is.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use super::shard::{Shard, Value};
 use crate::net::Usage;
 use crate::relay::{Flow, Traffic};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How it stands at one moment.
 #[derive(Debug)]

@@ -23,7 +23,8 @@ use crate::session::Session;
 use families as family;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Everything that was counted since the process began.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ fn session(route: &str) -> Session {
         endpoint: "10.0.0.1:80".to_owned(),
         identity: None,
         subprotocol: None,
-        opened: tokio::time::Instant::now(),
+        opened: Instant::now(),
         control: Arc::new(Control::new()),
     }
 }

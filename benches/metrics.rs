@@ -1,0 +1,91 @@
+//! What the metrics cost: a handshake and the end of a session on the thread that carries it, and a
+//! page on the thread that makes it. A frame costs nothing here: the relay counts it anyway.
+
+use divan::{Bencher, black_box};
+use std::sync::Arc;
+use std::time::Duration;
+use wsgate::relay::{Control, Traffic};
+use wsgate::session::Session;
+use wsgate::telemetry::metrics::{Facts, Format, Metrics};
+
+/// Routes of a large configuration.
+const ROUTES: usize = 1000;
+
+fn main() {
+    divan::main();
+}
+
+fn session(route: usize) -> Session {
+    Session {
+        request_id: "0123456789abcdef".to_owned(),
+        listener: "public".into(),
+        client: None,
+        host: "chat.example.com".to_owned(),
+        path: "/chat".to_owned(),
+        route: format!("chat.example.com/rooms/{route}/*").into(),
+        upstream: "chat".into(),
+        endpoint: "10.0.0.1:8080".to_owned(),
+        identity: None,
+        subprotocol: None,
+        opened: tokio::time::Instant::now(),
+        control: Arc::new(Control::new()),
+    }
+}
+
+fn facts() -> Facts {
+    let name = |route| (session(route).route, Traffic::default());
+    Facts {
+        is_ready: true,
+        workers: 2,
+        connections: 0,
+        max_connections: 100_000,
+        entries: Vec::new(),
+        loaded: tokio::time::Instant::now(),
+        expiries: Vec::new(),
+        routes: (0..ROUTES).map(name).collect(),
+        upstreams: Vec::new(),
+        usage: None,
+    }
+}
+
+/// Everything that is counted of one session.
+#[divan::bench]
+fn a_session(bencher: Bencher<'_, '_>) {
+    let metrics = Metrics::new(2);
+    let session = session(7);
+    let counts = metrics.at(0);
+    bencher.bench_local(|| {
+        counts.accepted(&session.listener);
+        counts.opened(black_box(&session), Duration::from_millis(3));
+        counts.ended(black_box(&session), None);
+    });
+}
+
+/// Everything that is counted of a handshake that is refused.
+#[divan::bench]
+fn a_refusal(bencher: Bencher<'_, '_>) {
+    let metrics = Metrics::new(2);
+    let session = session(7);
+    let counts = metrics.at(0);
+    bencher.bench_local(|| {
+        counts.accepted(&session.listener);
+        counts.refused(
+            &session.listener,
+            Some(&session.route),
+            403,
+            "origin_refused",
+        );
+    });
+}
+
+#[divan::bench]
+fn a_page_of_a_thousand_routes(bencher: Bencher<'_, '_>) {
+    let metrics = Metrics::new(2);
+    for route in 0..ROUTES {
+        metrics
+            .at(route)
+            .opened(&session(route), Duration::from_millis(3));
+    }
+    let facts = facts();
+    bencher.bench_local(|| metrics.page(&facts, Format::Classic).len());
+}
