@@ -78,6 +78,7 @@ fn examples_in_the_reference_are_right() {
 fn examples_in_the_pages_are_right() {
     assert!(check_examples(&read("docs/docker.md")) > 2);
     assert!(check_examples(&read("docs/metrics.md")) > 0);
+    assert!(check_examples(&read("docs/socket-io.md")) > 0);
 }
 
 /// Examples are pieces: something may be missing in them, but nothing may be wrong. How many there were.

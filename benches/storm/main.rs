@@ -10,7 +10,9 @@
 //! cargo bench --bench storm -- --live 50 --clients 500 --quiet 3
 //! ```
 //!
-//! Clients, upstream and gateway share the machine's cores: latencies are an upper bound.
+//! Clients, upstream and gateway share the machine's cores: latencies are an upper bound. Whatever else
+//! runs there makes them many times longer; a low `max_handshakes` (`--server 'max_handshakes = 100'`)
+//! makes those who come wait for longer.
 
 mod client;
 mod gateway;

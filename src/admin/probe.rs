@@ -85,7 +85,7 @@ pub fn way_to(settings: &Settings) -> Result<BindAddress, ProbeError> {
     }
 }
 
-/// Asks. Ends within [`PATIENCE`].
+/// Asks. Ends within two and a half seconds.
 ///
 /// # Errors
 /// Whenever the answer is not a plain yes.

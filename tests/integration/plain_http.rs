@@ -235,8 +235,9 @@ async fn an_upload_goes_on_while_its_answer_streams() {
 async fn a_slow_reader_slows_the_upstream() {
     let upstream = Upstream::bind_narrow().await;
     let gateway = Gateway::route(upstream.url(), PROXY);
-    // Through a narrow socket it would take long to read what is in between.
-    let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
+    // Or else the connection would wait for another request behind the answer.
+    let once = get("/").with("Connection", "close");
+    let (mut client, mut server) = asked(&gateway, &upstream, &once).await;
     server.send("HTTP/1.1 200 OK\r\n\r\n").await;
     let taken = server.send_until_stalled(|| vec![b'x'; 64 << 10]).await;
     // What the sockets hold, and little more.

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMES: [&str; 3] = ["red", "green", "blue"];
 const OWN_COOKIE: &str = "balance = { hash = \"cookie:io_backend\", issue = true }";
 
+/// What the client of that number sends.
+type Brings = fn(usize) -> Handshake;
+
 /// Endpoints that tell who they are.
 struct Backends(Vec<Peer>);
 
@@ -64,7 +67,7 @@ async fn one_key_means_one_endpoint_on_every_gateway() {
     let backends = Backends::start(3).await;
     let urls = backends.urls();
     let reversed: Vec<String> = urls.iter().rev().cloned().collect();
-    let by: [(&str, fn(usize) -> Handshake); 5] = [
+    let by: [(&str, Brings); 5] = [
         ("client_ip", |n| {
             named("X-Forwarded-For", &format!("192.0.2.{n}"))
         }),

@@ -214,41 +214,47 @@ async fn a_client_that_stalls_in_tls_is_told_of() {
     assert_eq!(failed(&mut program).await["reason"], "timeout");
 }
 
-#[tokio::test]
-async fn behind_a_balancer_it_is_the_client_who_failed() {
+/// Each of what is sent behind a connection is told with its reason, and the client that failed.
+async fn told_behind_a_balancer(keys: &str, cases: &[(Vec<u8>, &str, &str, &str)]) {
     let (public, folder) = (Authority::new(), TempDir::new().unwrap());
     public.write(folder.path(), "a", &[NAME]);
-    let toml = toml("").replace(
-        "[listeners.tls]",
-        "proxy_protocol = true\nhead_timeout = \"300ms\"\n[listeners.tls]",
-    );
+    let listener = format!("proxy_protocol = true\n{keys}\n[listeners.tls]");
+    let toml = toml("").replace("[listeners.tls]", &listener);
     let toml = format!("[server]\ntrusted_proxies = [\"127.0.0.1\"]\n{toml}");
     configuration(folder.path(), &toml);
     let mut program = Program::start(&["run", "wsgate.toml"], folder.path()).await;
-    let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
-    let (too_old, hello) = (client_hello(1, NAME.as_bytes()), client_hello(3, b""));
-    for (bytes, what, reason, told) in [
-        (&too_old[..], "TLS handshake failed", "version", "192.0.2.7"),
-        (&hello[..20], "TLS handshake failed", "timeout", "192.0.2.7"),
-    ] {
-        let mut client = program.connect().await;
-        client.send([header, bytes].concat()).await;
-        client.rest().await;
+    for (bytes, what, reason, client) in cases {
+        let mut leg = program.connect().await;
+        leg.send(bytes).await;
+        leg.rest().await;
         let line = program.event(what).await;
-        assert_eq!(
-            (&line["reason"], &line["client"]),
-            (&reason.into(), &told.into())
-        );
+        assert_eq!(line["reason"], *reason, "{line}");
+        assert_eq!(line["client"], *client, "{line}");
     }
-    // Of the header itself only the balancer is known.
-    for (bytes, reason) in [(&header[..9], "timeout"), (&too_old, "proxy_protocol")] {
-        let mut client = program.connect().await;
-        client.send(bytes).await;
-        client.rest().await;
-        let line = program.event("PROXY protocol refused").await;
-        assert_eq!(
-            (&line["reason"], &line["client"]),
-            (&reason.into(), &"127.0.0.1".into())
-        );
-    }
+}
+
+const HEADER: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
+
+#[tokio::test]
+async fn behind_a_balancer_it_is_the_client_who_failed() {
+    let (tls, proxy) = ("TLS handshake failed", "PROXY protocol refused");
+    let too_old = client_hello(1, NAME.as_bytes());
+    let cases = [
+        ([HEADER, &too_old].concat(), tls, "version", "192.0.2.7"),
+        // Without the header only the balancer is known.
+        (too_old, proxy, "proxy_protocol", "127.0.0.1"),
+    ];
+    told_behind_a_balancer("", &cases).await;
+}
+
+#[tokio::test]
+async fn behind_a_balancer_it_is_the_client_who_stalls() {
+    let (tls, proxy) = ("TLS handshake failed", "PROXY protocol refused");
+    let hello = client_hello(3, NAME.as_bytes());
+    let part = [HEADER, &hello[..20]].concat();
+    let cases = [
+        (part, tls, "timeout", "192.0.2.7"),
+        (HEADER[..9].to_vec(), proxy, "timeout", "127.0.0.1"),
+    ];
+    told_behind_a_balancer("head_timeout = \"1s\"", &cases).await;
 }
