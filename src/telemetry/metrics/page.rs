@@ -3,7 +3,7 @@
 use super::Format;
 use super::classic::classic;
 use super::families::{ALL, Family, Kind};
-use super::shard::{Kept, Shard, Value};
+use super::shard::{Series, Shard, Value};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -13,10 +13,17 @@ use std::fmt;
 
 /// Writes every family, those without a series too.
 pub(super) fn write(shard: &Shard, format: Format) -> String {
-    let page = ALL
-        .iter()
-        .map(|family| Filled::new(family, shard))
-        .collect();
+    let mut filled = shard.by_family();
+    let page = ALL.iter().map(|family| Filled {
+        family,
+        series: filled
+            .remove(family.name)
+            .unwrap_or_default()
+            .into_iter()
+            .cloned()
+            .collect(),
+    });
+    let page = page.collect();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Page(page)));
     let mut text = String::new();
@@ -35,15 +42,10 @@ struct Page(Vec<Filled>);
 #[derive(Debug)]
 struct Filled {
     family: &'static Family,
-    series: Vec<(Kept, Value)>,
+    series: Vec<Series>,
 }
 
 impl Filled {
-    fn new(family: &'static Family, shard: &Shard) -> Self {
-        let series = shard.of(family).into_iter().cloned().collect();
-        Self { family, series }
-    }
-
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let family = self.family;
         let kind = match family.kind {
@@ -54,7 +56,7 @@ impl Filled {
         let (stem, unit) = family.stem();
         let unit = unit.map(|unit| Unit::Other(unit.to_owned()));
         let mut metric = encoder.encode_descriptor(stem, family.help, unit.as_ref(), kind)?;
-        for (labels, value) in &self.series {
+        for Series { labels, value, .. } in &self.series {
             let names = family.labels.iter().copied();
             let labels: Vec<_> = names.zip(labels.iter().map(|label| label.text())).collect();
             match labels.is_empty() {

@@ -3,9 +3,9 @@
 use super::families::Family;
 use super::histogram::Histogram;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The value of a label: either kind is bounded by the configuration or by the code.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +40,18 @@ pub(super) enum Value {
     Histogram(Histogram),
 }
 
-/// Series by the family's name and a hash of the labels, which are compared then.
+/// Series by a hash of the family's name and the labels, which are compared then.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    series: HashMap<(&'static str, u64), Vec<(Kept, Value)>>,
+    series: HashMap<u64, Vec<Series>>,
+}
+
+/// One line of a page.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    name: &'static str,
+    pub(super) labels: Kept,
+    pub(super) value: Value,
 }
 
 impl Shard {
@@ -86,24 +94,23 @@ impl Shard {
 
     /// Adds what another has.
     pub(super) fn merge(&mut self, other: &Self) {
-        for ((name, _), bucket) in &other.series {
-            for (labels, value) in bucket {
-                let labels = labels.each_ref().map(KeptLabel::label);
-                self.series(name, labels, || value.nothing()).add(value);
-            }
+        for one in other.series.values().flatten() {
+            let labels = one.labels.each_ref().map(KeptLabel::label);
+            let value = self.series(one.name, labels, || one.value.nothing());
+            value.add(&one.value);
         }
     }
 
-    /// The series of a family, in the order of their labels.
-    pub(super) fn of(&self, family: &Family) -> Vec<&(Kept, Value)> {
-        let buckets = self.series.iter();
-        let mut found: Vec<_> = buckets
-            .filter(|((name, _), _)| *name == family.name)
-            .flat_map(|(_, bucket)| bucket)
-            .collect();
-        let texts = |labels: &Kept| labels.each_ref().map(|label| label.text().to_owned());
-        found.sort_by_cached_key(|(labels, _)| texts(labels));
-        found
+    /// All series by the name of their family, each family's in the order of their labels.
+    pub(super) fn by_family(&self) -> HashMap<&'static str, Vec<&Series>> {
+        let mut families: HashMap<_, Vec<_>> = HashMap::new();
+        for one in self.series.values().flatten() {
+            families.entry(one.name).or_default().push(one);
+        }
+        for family in families.values_mut() {
+            family.sort_by(|one, other| one.texts().cmp(other.texts()));
+        }
+        families
     }
 
     fn series(
@@ -112,20 +119,29 @@ impl Shard {
         labels: Labels<'_>,
         empty: impl FnOnce() -> Value,
     ) -> &mut Value {
-        let bucket = self.series.entry((name, hash(&labels))).or_default();
-        let is_it = |kept: &Kept| {
-            kept.iter()
-                .zip(&labels)
-                .all(|(one, other)| one.text() == other.text())
-        };
-        let place = match bucket.iter().position(|(kept, _)| is_it(kept)) {
+        let bucket = self.series.entry(hash(name, &labels)).or_default();
+        let place = match bucket.iter().position(|one| one.is(name, &labels)) {
             Some(place) => place,
             None => {
-                bucket.push((labels.map(Label::keep), empty()));
+                bucket.push(Series {
+                    name,
+                    labels: labels.map(Label::keep),
+                    value: empty(),
+                });
                 bucket.len() - 1
             }
         };
-        &mut bucket[place].1
+        &mut bucket[place].value
+    }
+}
+
+impl Series {
+    fn is(&self, name: &str, labels: &Labels<'_>) -> bool {
+        self.name == name && self.texts().eq(labels.iter().map(Label::text))
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(KeptLabel::text)
     }
 }
 
@@ -152,7 +168,7 @@ impl Value {
 
 impl<'a> Label<'a> {
     fn text(&self) -> &'a str {
-        match self {
+        match *self {
             Self::Word(word) => word,
             Self::Name(name) => name,
         }
@@ -204,10 +220,9 @@ fn padded<const N: usize>(labels: [Label<'_>; N]) -> Labels<'_> {
 }
 
 /// Without a key: nobody chooses the labels but the configuration.
-fn hash(labels: &Labels<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for label in labels {
-        label.text().hash(&mut hasher);
-    }
-    hasher.finish()
+fn hash(name: &str, labels: &Labels<'_>) -> u64 {
+    let texts = labels.iter().map(Label::text);
+    texts.fold(xxh3_64(name.as_bytes()), |seed, text| {
+        xxh3_64_with_seed(text.as_bytes(), seed)
+    })
 }
