@@ -22,7 +22,8 @@ section! {
         pub max_connections: usize = count(1..=10_000_000), or(100000);
         /// Handshakes that may be in flight at the same time, over all listeners: each from the
         /// first byte of TLS, or on a plain listener from the request, to the answer. Beyond it
-        /// clients are answered 503 with `Retry-After`. Sessions, connections that have not asked for
+        /// clients are answered 503 with `Retry-After`; over TLS, where that needs a handshake too, they
+        /// wait first, half of `head_timeout` at most. Sessions, connections that have not asked for
         /// anything, and ordinary requests that were passed on to an upstream don't count.
         pub max_handshakes: usize = count(1..=1_000_000), or(1000);
         /// The proxies and load balancers in front of the gateway: whose PROXY protocol header and

@@ -4,6 +4,7 @@
 use super::connection::{LAST_WORDS, part};
 use super::site::{Entrance, Site};
 use super::slots::{Crowded, Slot, Slots};
+use super::turn::Turn;
 use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
@@ -83,27 +84,34 @@ enum Failure {
     Tls(#[from] HandshakeFailure),
 }
 
+/// What an arrival shares with the others of its worker, and when it must be over.
+#[derive(Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) slots: &'a Slots,
+    pub(super) turn: &'a Turn,
+    pub(super) counts: Counts<'a>,
+    pub(super) deadline: Instant,
+}
+
 /// Registers a socket with the calling task's runtime and prepares it. `None` once it is logged why
 /// nothing came of it; the peer is told nothing but TLS' own alert.
 pub(super) async fn arrive(
-    slots: &Slots,
+    terms: &Terms<'_>,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
-    deadline: Instant,
-    counts: &Counts<'_>,
 ) -> Option<Arrived> {
     let mut caller = Caller::new(site, entrance, accepted.peer);
-    let preparing = prepare(slots, site, entrance, accepted, &mut caller);
-    match timeout_at(deadline, preparing).await {
+    let preparing = prepare(terms, site, entrance, accepted, &mut caller);
+    match timeout_at(terms.deadline, preparing).await {
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
-            count(entrance, &failure, counts);
+            count(entrance, &failure, &terms.counts);
             failed(entrance, caller, failure).await;
             None
         }
         Err(_) => {
-            too_slow(entrance, caller, counts);
+            too_slow(entrance, caller, &terms.counts);
             None
         }
     }
@@ -111,7 +119,7 @@ pub(super) async fn arrive(
 
 /// What is found out of `caller` is noted there at once, for the log of what fails afterwards.
 async fn prepare(
-    slots: &Slots,
+    terms: &Terms<'_>,
     site: &Site,
     entrance: &Entrance,
     accepted: Accepted,
@@ -136,8 +144,8 @@ async fn prepare(
     let (stream, slot) = match &entrance.tls {
         None => (Stream::Plain(socket), None),
         Some(tls) => {
-            let slot = begin_tls(slots, &socket).await?;
-            let stream = tls.accept(socket).await?;
+            let slot = begin_tls(terms, &socket).await?;
+            let stream = terms.turn.each_step(tls.accept(socket)).await?;
             (Stream::TlsServer(Box::new(stream)), Some(slot))
         }
     };
@@ -152,11 +160,11 @@ async fn prepare(
 
 /// Browsers, balancers and scans open connections of which they may never make use: these take no
 /// slot until they say something.
-async fn begin_tls(slots: &Slots, socket: &Socket) -> Result<Slot, Failure> {
+async fn begin_tls(terms: &Terms<'_>, socket: &Socket) -> Result<Slot, Failure> {
     if socket.peek(&mut [0]).await? == 0 {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    Ok(slots.take_for_tls().await?)
+    Ok(terms.slots.take_for_tls(terms.deadline).await?)
 }
 
 /// Nothing is read from a peer that is not trusted.
@@ -167,6 +175,9 @@ async fn proxied(socket: &mut Socket, caller: &Caller) -> Result<Proxied, Failur
     }
 }
 
+/// As a reason in logs and metrics.
+const TOO_MANY: &str = "too_many_handshakes";
+
 /// What came to nothing, silent ends included.
 fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
     let listener = &entrance.name;
@@ -175,7 +186,7 @@ fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
         Failure::Untrusted => counts.proxy_protocol_failed(listener, "untrusted"),
         Failure::Proxy(ProxyError::Lost(_)) => counts.proxy_protocol_failed(listener, "lost"),
         Failure::Proxy(_) => counts.proxy_protocol_failed(listener, "malformed"),
-        Failure::Crowded(_) => counts.tls_failed(listener, "too_many_handshakes"),
+        Failure::Crowded(_) => counts.tls_failed(listener, TOO_MANY),
         Failure::Socket(_) if entrance.tls.is_some() => counts.tls_failed(listener, "lost"),
         Failure::Socket(_) => {}
     }
@@ -185,7 +196,7 @@ fn count(entrance: &Entrance, failure: &Failure, counts: &Counts<'_>) {
 async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
     let client = caller.ip();
     let is_silence = match &failure {
-        Failure::Socket(_) | Failure::Crowded(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
+        Failure::Socket(_) | Failure::Proxy(ProxyError::Lost(_)) => true,
         Failure::Tls(failure) => failure.reason == Reason::Lost,
         _ => false,
     };
@@ -201,6 +212,7 @@ async fn failed(entrance: &Entrance, caller: Caller, failure: Failure) {
             failure.server_name,
             failure.socket,
         ),
+        Failure::Crowded(_) => ("TLS handshake failed", TOO_MANY, None, None),
         _ => ("PROXY protocol refused", "proxy_protocol", None, None),
     };
     entrance.tls_log.failed(TlsFailed {

@@ -1,6 +1,6 @@
 //! One client connection: once it has arrived, HTTP/1.1 under a guard, until it closes or becomes a session.
 
-use super::arrival::{self, Arrived};
+use super::arrival::{self, Arrived, Terms};
 use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
@@ -119,8 +119,14 @@ pub(super) async fn serve(arrival: Arrival) {
     counts.accepted(&site.listener(listener).name);
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
+    let terms = Terms {
+        slots: &gate.slots,
+        turn: gate.turn_of(place.worker),
+        counts,
+        deadline,
+    };
     let arrived = tokio::select! {
-        arrived = arrival::arrive(&gate.slots, &site, entrance, accepted, deadline, &counts) => arrived,
+        arrived = arrival::arrive(&terms, &site, entrance, accepted) => arrived,
         () = gate.closing_time() => return,
     };
     let Some(Arrived {

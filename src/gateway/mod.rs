@@ -25,6 +25,7 @@ mod service;
 mod site;
 mod slots;
 mod tunnel;
+mod turn;
 mod upstream_request;
 mod worker;
 
@@ -43,6 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
+use turn::Turn;
 
 /// What lives as long as the process and is shared by all connections.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct Gate {
     connections: Arc<Semaphore>,
     max_connections: u32,
     slots: Slots,
+    /// One for each worker.
+    turns: Box<[Turn]>,
     access_log: AccessLog,
     metrics: Metrics,
     leaving: AtomicBool,
@@ -68,6 +72,7 @@ impl Gate {
             registry: Arc::new(Registry::new(workers.len())),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
             metrics: Metrics::new(workers.len()),
+            turns: (0..workers.len()).map(|_| Turn::default()).collect(),
             workers,
             max_connections,
             slots: Slots::new(server.max_handshakes),
@@ -90,6 +95,11 @@ impl Gate {
     /// The threads that carry connections.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// The turn that handshakes on a worker take; indices wrap.
+    fn turn_of(&self, worker: usize) -> &Turn {
+        &self.turns[worker % self.turns.len()]
     }
 
     /// From now on probes say that new clients are not welcome; they are served all the same.

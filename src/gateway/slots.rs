@@ -1,16 +1,15 @@
 //! How many handshakes are in flight: each from the first byte of TLS, or else from the head of its
 //! request, to the answer. A connection that asks for nothing takes up none.
 //!
-//! Whoever finds no slot is told 503, and over TLS that needs a handshake too: for it there is a small
-//! reserve. Beyond that a connection is closed without a word.
+//! Whoever finds no slot is told 503. Over TLS that would need a handshake too, the dearest part of it
+//! all, and the client would come back for another: so a TLS connection waits first, its hello unread.
+//! A small reserve of slots serves to tell 503 to those who have waited for long; who is not reached
+//! even so is closed without a word.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
-
-/// How long a TLS connection waits for a slot: a burst that passes by then is no overload.
-const PATIENCE: Duration = Duration::from_secs(1);
+use tokio::time::{Instant, timeout_at};
 
 /// The least number of TLS connections that can be told 503 at the same time.
 const RESERVE_MIN: usize = 16;
@@ -54,13 +53,31 @@ impl Slots {
         Some(Slot::new(permit, false))
     }
 
-    /// A slot for TLS: waits a moment for one, and takes from the reserve then. Cancel-safe.
-    pub(super) async fn take_for_tls(&self) -> Result<Slot, Crowded> {
-        if let Ok(Ok(permit)) = timeout(PATIENCE, self.free.clone().acquire_owned()).await {
-            return Ok(Slot::new(permit, false));
+    /// A slot for TLS, waited for in turn until `deadline`. From half of that time on one of the
+    /// reserve will do. Cancel-safe, but for the place in the queue.
+    pub(super) async fn take_for_tls(&self, deadline: Instant) -> Result<Slot, Crowded> {
+        let now = Instant::now();
+        let halfway = now + deadline.saturating_duration_since(now) / 2;
+        let mut free = pin!(self.free.clone().acquire_owned());
+        let found = match timeout_at(halfway, &mut free).await {
+            Ok(permit) => (permit, false),
+            Err(_) => {
+                let reserve = self.reserve.clone().acquire_owned();
+                let either = async {
+                    tokio::select! {
+                        biased;
+                        permit = free => (permit, false),
+                        permit = reserve => (permit, true),
+                    }
+                };
+                timeout_at(deadline, either).await.map_err(|_| Crowded)?
+            }
+        };
+        match found {
+            (Ok(permit), is_reserve) => Ok(Slot::new(permit, is_reserve)),
+            // Nobody closes the semaphores.
+            (Err(_), _) => Err(Crowded),
         }
-        let permit = self.reserve.clone().try_acquire_owned();
-        Ok(Slot::new(permit.map_err(|_| Crowded)?, true))
     }
 }
 
@@ -99,8 +116,8 @@ impl Held {
 mod tests {
     use super::*;
     use std::future::Future;
-    use std::pin::pin;
     use std::task::{Context, Waker};
+    use std::time::Duration;
 
     #[test]
     fn a_slot_is_held_from_request_to_request() {
@@ -117,34 +134,60 @@ mod tests {
         assert!(first.begin(&slots));
     }
 
+    fn in_ten_seconds() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn over_tls_there_is_a_reserve_to_be_told_so() {
+    async fn who_has_waited_for_long_over_tls_is_told_by_the_reserve() {
         let slots = Slots::new(1);
-        let first = slots.take_for_tls().await.unwrap();
+        let first = slots.take_for_tls(in_ten_seconds()).await.unwrap();
         assert!(!first.is_reserve);
         let mut told = Vec::new();
         for _ in 0..RESERVE_MIN {
-            let slot = slots.take_for_tls().await.unwrap();
-            assert!(slot.is_reserve);
+            let begun = Instant::now();
+            let slot = slots.take_for_tls(in_ten_seconds()).await.unwrap();
+            assert_eq!((slot.is_reserve, begun.elapsed().as_secs()), (true, 5));
             told.push(slot);
         }
-        assert!(slots.take_for_tls().await.is_err());
+        let begun = Instant::now();
+        assert!(slots.take_for_tls(in_ten_seconds()).await.is_err());
+        assert_eq!(begun.elapsed().as_secs(), 10);
 
         let refused = Held::new(told.pop());
         assert!(!refused.begin(&slots), "the reserve serves nobody");
-        assert!(slots.take_for_tls().await.is_ok(), "and is given back");
         drop(first);
         let late = Held::new(told.pop());
         assert!(late.begin(&slots), "there is a slot by now");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_over_tls_waits() {
+    async fn a_burst_over_tls_waits_in_turn() {
         let slots = Slots::new(1);
         let first = slots.take().unwrap();
-        let mut second = pin!(slots.take_for_tls());
+        let mut second = pin!(slots.take_for_tls(in_ten_seconds()));
+        let mut third = pin!(slots.take_for_tls(in_ten_seconds()));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(second.as_mut().poll(&mut cx).is_pending());
+        assert!(third.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        assert!(third.as_mut().poll(&mut cx).is_pending());
+        let slot = second.await.unwrap();
+        assert!(!slot.is_reserve);
+        drop(slot);
+        assert!(!third.await.unwrap().is_reserve);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_is_free_first_serves_who_has_waited_for_long() {
+        let slots = Slots::new(1);
+        let first = slots.take().unwrap();
+        let _reserve: Vec<_> = (0..RESERVE_MIN)
+            .map(|_| slots.reserve.clone().try_acquire_owned().unwrap())
+            .collect();
+        let mut second = pin!(slots.take_for_tls(in_ten_seconds()));
+        let waited = timeout_at(Instant::now() + Duration::from_secs(8), &mut second).await;
+        assert!(waited.is_err());
         drop(first);
         assert!(!second.await.unwrap().is_reserve);
     }

@@ -3,7 +3,6 @@
 use crate::harness::gateway::LISTENER;
 use crate::harness::{Answer, Authority, Gateway, Handshake, Leg, Upstream, peer, within};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 fn gateway(url: &str, max: usize) -> Gateway {
     Gateway::start(&format!(
@@ -173,17 +172,19 @@ async fn stalled_in_tls(gateway: &Gateway) -> Leg {
 }
 
 #[tokio::test]
-async fn clients_that_stall_within_tls_take_slots_and_the_next_is_told_over_tls() {
+async fn over_tls_the_next_waits_and_is_then_told() {
     let authority = Authority::new();
-    let echo = peer::echo().await;
-    let gateway = tls_gateway(&authority, &echo.url(), "");
-    let stalled = stalled_in_tls(&gateway).await;
+    let upstream = Upstream::bind().await;
+    let gateway = tls_gateway(&authority, &upstream.url(), "head_timeout = \"4s\"");
+    let mut first = gateway.connect_tls(&authority, "a.example").await;
+    let ask = Handshake::new("/").host("a.example");
+    first.send(ask.bytes(gateway.address())).await;
+    let mut server = upstream.accept().await;
     assert_refused(&ask_by_tls(&gateway, &authority).await);
-    drop(stalled);
-    within("a free slot", async {
-        while ask_by_tls(&gateway, &authority).await.status != 101 {}
-    })
-    .await;
+    server.agree().await;
+    assert_eq!(first.answer().await.status, 101);
+    let (answer, _leg) = tokio::join!(ask_by_tls(&gateway, &authority), upstream.serve());
+    assert_eq!(answer.status, 101);
 }
 
 #[tokio::test]
@@ -209,39 +210,4 @@ async fn a_stalled_client_holds_its_slot_no_longer_than_the_heads_deadline() {
     })
     .await;
     stalled.ended().await;
-}
-
-#[tokio::test]
-async fn beyond_the_reserve_a_connection_is_closed() {
-    let authority = Authority::new();
-    let echo = peer::echo().await;
-    let gateway = tls_gateway(&authority, &echo.url(), "");
-    // One has the slot, sixteen the reserve, and the others nothing.
-    let mut stalled = Vec::new();
-    for _ in 0..17 {
-        stalled.push(stalled_in_tls(&gateway).await);
-    }
-    within("the first to be closed", async {
-        let mut late = Vec::new();
-        for _ in 0..3 {
-            late.push(stalled_in_tls(&gateway).await);
-        }
-        let mut all: Vec<_> = stalled.iter_mut().chain(&mut late).collect();
-        let ends = all.iter_mut().map(|client| Box::pin(client.ended()));
-        let mut ends: futures_util::stream::FuturesUnordered<_> = ends.collect();
-        for _ in 0..3 {
-            futures_util::StreamExt::next(&mut ends).await;
-        }
-    })
-    .await;
-    let silent = TcpStream::connect(gateway.address()).await.unwrap();
-    assert!(
-        authority.connect(silent, "a.example").await.is_err(),
-        "no TLS at all"
-    );
-    drop(stalled);
-    within("a free slot", async {
-        while ask_by_tls(&gateway, &authority).await.status != 101 {}
-    })
-    .await;
 }
