@@ -27,12 +27,17 @@ pub(super) fn execute(file: Option<&Path>) -> ExitCode {
         .filter_map(|one| one.trouble())
         .for_each(warn);
     println!(
-        "ok: {} listeners, {} routes, {} upstreams",
-        settings.listeners.len(),
-        settings.routes.len(),
-        settings.upstreams.len()
+        "ok: {}, {}, {}",
+        counted(settings.listeners.len(), "listener"),
+        counted(settings.routes.len(), "route"),
+        counted(settings.upstreams.len(), "upstream")
     );
     ExitCode::SUCCESS
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// What is no mistake in the configuration, and needs somebody all the same.
