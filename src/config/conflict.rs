@@ -16,32 +16,48 @@ pub(super) fn check(root: &Root, log: &Log) {
         log,
     );
     let listeners: Vec<&At<ListenerKeys>> = root.listeners.iter().flatten().collect();
-    for_pairs(&listeners, |first, second| {
-        check_listeners(first, second, log);
+    each_with_earlier(&listeners, |first, second| {
+        check_listeners(first, second, log)
     });
     let routes: Vec<&At<RouteKeys>> = root.routes.iter().flatten().collect();
     for route in &routes {
         check_lists(&route.value, log);
         super::cors::check(&route.value, log);
     }
-    for_pairs(&routes, |first, second| check_routes(first, second, log));
+    each_with_earlier(&routes, |first, second| check_names(first, second, log));
+    each_with_earlier(&routes, |first, second| check_targets(first, second, log));
 }
 
-fn for_pairs<T: Copy>(items: &[T], mut check: impl FnMut(T, T)) {
+/// Compares each with those before it, to the first with which something is wrong: what is there a
+/// thousand times is no reason for half a million reports.
+fn each_with_earlier<T: Copy>(items: &[T], is_wrong: impl Fn(T, T) -> bool) {
     for (at, second) in items.iter().enumerate() {
-        for first in &items[..at] {
-            check(*first, *second);
-        }
+        // Each report is in the log by then.
+        _ = items[..at].iter().any(|first| is_wrong(*first, *second));
     }
 }
 
 fn check_defined_once<'n>(what: &str, names: impl Iterator<Item = &'n At<String>>, log: &Log) {
-    let names: Vec<&At<String>> = names.collect();
-    for_pairs(&names, |first, second| {
-        if first.value == second.value {
-            let title = format!("the {what} `{}` is defined twice", second.value);
-            log.add(twice(title, &first.place, &second.place));
+    check_values(
+        names,
+        |name| format!("the {what} `{name}` is defined twice"),
+        log,
+    );
+}
+
+/// The same value twice.
+fn check_values<'n>(
+    values: impl Iterator<Item = &'n At<String>>,
+    title: impl Fn(&str) -> String,
+    log: &Log,
+) {
+    let values: Vec<&At<String>> = values.collect();
+    each_with_earlier(&values, |first, second| {
+        let is_twice = first.value == second.value;
+        if is_twice {
+            log.add(twice(title(&second.value), &first.place, &second.place));
         }
+        is_twice
     });
 }
 
@@ -53,7 +69,8 @@ pub(super) fn twice(title: String, first: &Place, second: &Place) -> Problem {
         .see(first, "first here")
 }
 
-fn check_listeners(first: &At<ListenerKeys>, second: &At<ListenerKeys>, log: &Log) {
+/// Says what is wrong, and whether anything is.
+fn check_listeners(first: &At<ListenerKeys>, second: &At<ListenerKeys>, log: &Log) -> bool {
     let (first, second) = (&first.value, &second.value);
     let is_free_port =
         matches!(&second.address.value, BindAddress::Tcp(address) if address.port() == 0);
@@ -67,7 +84,10 @@ fn check_listeners(first: &At<ListenerKeys>, second: &At<ListenerKeys>, log: &Lo
         };
         let title = format!("two listeners are named `{}`", second.name());
         log.add(twice(title, &place(first), &place(second)).help("give each a `name` of its own"));
+    } else {
+        return false;
     }
+    true
 }
 
 /// The same name twice in one list.
@@ -81,19 +101,18 @@ fn check_lists(route: &RouteKeys, log: &Log) {
         ("authentication method", route.auth.as_slice()),
     ];
     for (what, list) in lists {
-        let entries: Vec<&At<String>> = list.iter().collect();
-        for_pairs(&entries, |first, second| {
-            if first.value == second.value {
-                let title = format!("the {what} `{}` is listed twice", second.value);
-                log.add(twice(title, &first.place, &second.place));
-            }
-        });
+        check_values(
+            list.iter(),
+            |value| format!("the {what} `{value}` is listed twice"),
+            log,
+        );
     }
 }
 
-fn check_routes(first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) {
+fn check_names(first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) -> bool {
     let name = second.value.name();
-    if first.value.name() == name {
+    let is_twice = first.value.name() == name;
+    if is_twice {
         let place = |route: &At<RouteKeys>| match &route.value.name {
             Some(name) => name.place.clone(),
             None => route.place.clone(),
@@ -105,11 +124,15 @@ fn check_routes(first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) {
         );
         log.add(problem.help("give each a `name` of its own"));
     }
-    if share_listener(&first.value, &second.value)
-        && let Some(what) = shared_target(&first.value, &second.value)
-    {
-        check_subprotocols(&what, first, second, log);
+    is_twice
+}
+
+fn check_targets(first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) -> bool {
+    if !share_listener(&first.value, &second.value) {
+        return false;
     }
+    let shared = shared_target(&first.value, &second.value);
+    shared.is_some_and(|what| check_subprotocols(&what, first, second, log))
 }
 
 fn share_listener(first: &RouteKeys, second: &RouteKeys) -> bool {
@@ -139,7 +162,12 @@ fn shared_target(first: &RouteKeys, second: &RouteKeys) -> Option<String> {
 }
 
 /// Of two routes for the same `what` each handshake must belong to one.
-fn check_subprotocols(what: &str, first: &At<RouteKeys>, second: &At<RouteKeys>, log: &Log) {
+fn check_subprotocols(
+    what: &str,
+    first: &At<RouteKeys>,
+    second: &At<RouteKeys>,
+    log: &Log,
+) -> bool {
     match (&first.value.subprotocols, &second.value.subprotocols) {
         (None, None) => {
             let title = format!("two routes serve {what}");
@@ -147,8 +175,10 @@ fn check_subprotocols(what: &str, first: &At<RouteKeys>, second: &At<RouteKeys>,
                 twice(title, &first.place, &second.place)
                     .help("give them different hosts, paths, listeners or `subprotocols`"),
             );
+            true
         }
         (Some(first), Some(second)) => {
+            let mut is_shared = false;
             for token in second {
                 if let Some(other) = first.iter().find(|other| other.value == token.value) {
                     let title = format!(
@@ -156,9 +186,11 @@ fn check_subprotocols(what: &str, first: &At<RouteKeys>, second: &At<RouteKeys>,
                         token.value
                     );
                     log.add(twice(title, &other.place, &token.place));
+                    is_shared = true;
                 }
             }
+            is_shared
         }
-        _ => {}
+        _ => false,
     }
 }
