@@ -3,12 +3,15 @@
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-/// Entries between commas; `None` where a line is no text.
+/// Entries between commas; `None` for one that is no text. What a client wrote before those of the
+/// proxies, in the same line or not, does not make them unreadable.
 pub(super) fn entries<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
-    split(headers, name, |text| text.rfind(','))
+    split(headers, name, |line| {
+        line.iter().rposition(|&byte| byte == b',')
+    })
 }
 
 /// The same where entries may hold quoted strings, and these may hold commas.
@@ -22,29 +25,32 @@ pub(super) fn elements<'a>(
 fn split<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
-    last_comma: fn(&str) -> Option<usize>,
+    last_comma: fn(&[u8]) -> Option<usize>,
 ) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
     let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
     lines.into_iter().rev().flat_map(move |line| {
-        let mut rest = Some(line.to_str());
+        let mut rest = Some(line.as_bytes());
         std::iter::from_fn(move || {
-            let Ok(text) = rest.take()? else {
-                return Some(None);
-            };
-            let mut entry = text;
-            if let Some(at) = last_comma(text) {
-                rest = Some(Ok(&text[..at]));
-                entry = &text[at + 1..];
+            let line = rest.take()?;
+            let mut entry = line;
+            if let Some(at) = last_comma(line) {
+                rest = Some(&line[..at]);
+                entry = &line[at + 1..];
             }
-            Some(Some(entry.trim_matches([' ', '\t'])))
+            Some(text(entry))
         })
     })
 }
 
+/// Without the blanks around it, if it is ASCII.
+fn text(entry: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(entry).ok().filter(|text| text.is_ascii())?;
+    Some(text.trim_matches([' ', '\t']))
+}
+
 /// The last comma outside of quotes. From the right, since what a proxy appended is well formed,
 /// whatever quotes a client has opened before it.
-fn last_bare_comma(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
+fn last_bare_comma(bytes: &[u8]) -> Option<usize> {
     let mut is_quoted = false;
     for (at, &byte) in bytes.iter().enumerate().rev() {
         match byte {
@@ -86,10 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_text_is_no_entry() {
-        let headers = headers(&["a", "b, \u{e9}", "c"]);
-        let found: Vec<_> = entries(&headers, &FORWARDED).collect();
-        assert_eq!(found, [Some("c"), None, Some("a")]);
+    fn what_is_no_text_is_no_entry_and_hides_no_other() {
+        let headers = headers(&["a", "\u{e9}, b", "c, \u{e9}"]);
+        for found in [
+            entries(&headers, &FORWARDED).collect::<Vec<_>>(),
+            elements(&headers, &FORWARDED).collect(),
+        ] {
+            assert_eq!(found, [None, Some("c"), Some("b"), None, Some("a")]);
+        }
     }
 
     #[test]
