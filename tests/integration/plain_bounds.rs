@@ -3,32 +3,11 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
+use crate::harness::plain::{OK, PROXY, asked, chunked, get, proxy};
 use crate::harness::{Authority, Gateway, Handshake, Leg, Upstream, sha256};
 use tempfile::TempDir;
 
-const PROXY: &str = "http_requests = \"proxy\"";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
-
-async fn proxy() -> (Gateway, Upstream) {
-    let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), PROXY);
-    (gateway, upstream)
-}
-
-async fn asked(gateway: &Gateway, upstream: &Upstream, request: &Handshake) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
-    (client, upstream.accept().await)
-}
-
-fn get() -> Handshake {
-    Handshake::plain("/")
-}
-
-fn chunked() -> Handshake {
-    get().method("POST").with("Transfer-Encoding", "chunked")
-}
 
 /// What a client got of an answer's body before its connection ended.
 async fn broken_off(client: &mut Leg) -> String {
@@ -46,7 +25,7 @@ async fn answers_with_endless_chunk_lines_or_trailers_break_off() {
         ("a trailer", format!("0\r\nX: {}", "y".repeat(1 << 20))),
     ] {
         let (gateway, upstream) = proxy().await;
-        let (mut client, mut server) = asked(&gateway, &upstream, &get()).await;
+        let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
         // The gateway may have had enough before the end.
         let _ = server.try_send(format!("{CHUNKED}{rest}").as_bytes()).await;
         let got = broken_off(&mut client).await;
@@ -76,7 +55,7 @@ async fn requests_with_endless_chunk_lines_or_trailers_get_400() {
 #[tokio::test]
 async fn a_reset_is_no_end_of_an_answer_without_a_length() {
     let (gateway, upstream) = proxy().await;
-    let (mut client, mut server) = asked(&gateway, &upstream, &get()).await;
+    let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
     server.send("HTTP/1.1 200 OK\r\n\r\nhalf").await;
     client.head().await;
     assert_eq!(client.bytes(9).await, b"4\r\nhalf\r\n");
@@ -105,7 +84,7 @@ async fn tls_that_is_cut_is_no_end_of_an_answer_without_a_length() {
     );
     let gateway = Gateway::start_in(folder, &toml);
     for is_told in [true, false] {
-        let (mut client, mut server) = asked(&gateway, &upstream, &get()).await;
+        let (mut client, mut server) = asked(&gateway, &upstream, &get("/")).await;
         server.send("HTTP/1.1 200 OK\r\n\r\nhalf").await;
         client.head().await;
         assert_eq!(client.bytes(9).await, b"4\r\nhalf\r\n");
@@ -123,7 +102,7 @@ async fn tls_that_is_cut_is_no_end_of_an_answer_without_a_length() {
 #[tokio::test]
 async fn an_offer_of_another_protocol_does_not_cost_the_body() {
     for request in [
-        get()
+        get("/")
             .method("POST")
             .with("Content-Length", "2")
             .behind(b"hi"),
@@ -167,14 +146,14 @@ async fn a_request_needs_the_routes_credential_and_does_not_pass_it_on() {
         sha256("KEY"),
         upstream.url()
     ));
-    let refused = get().with("X-Auth-Identity", "robots:ci");
+    let refused = get("/").with("X-Auth-Identity", "robots:ci");
     assert_eq!(gateway.status(&refused).await, 401);
     upstream.was_left_alone().await;
 
     for request in [
-        get().with("X-API-Key", "KEY"),
+        get("/").with("X-API-Key", "KEY"),
         Handshake::plain("/?key=KEY"),
-        get().with("Cookie", "key=KEY"),
+        get("/").with("Cookie", "key=KEY"),
     ] {
         let request = request
             .with("X-Auth-Identity", "robots:root")

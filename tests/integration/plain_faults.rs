@@ -3,36 +3,8 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
-use crate::harness::{Gateway, Handshake, Leg, Upstream, peer};
-
-const PROXY: &str = "http_requests = \"proxy\"";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-/// What an attacker hides behind a request or an answer.
-const HIDDEN: &str = "GET /internal HTTP/1.1\r\nHost: internal\r\n\r\n";
-
-fn get(target: &str) -> Handshake {
-    Handshake::plain(target)
-}
-
-fn chunked() -> Handshake {
-    get("/").method("POST").with("Transfer-Encoding", "chunked")
-}
-
-async fn proxy() -> (Gateway, Upstream) {
-    proxy_with("").await
-}
-
-async fn proxy_with(keys: &str) -> (Gateway, Upstream) {
-    let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), &format!("{PROXY}\n{keys}"));
-    (gateway, upstream)
-}
-
-async fn asked(gateway: &Gateway, upstream: &Upstream, request: &Handshake) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
-    (client, upstream.accept().await)
-}
+use crate::harness::plain::{HIDDEN, OK, PROXY, asked, chunked, get, proxy, proxy_with};
+use crate::harness::{Gateway, Handshake, Upstream, peer};
 
 #[tokio::test]
 async fn answers_with_two_readings_get_502_and_their_connection_closes() {

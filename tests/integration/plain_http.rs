@@ -3,38 +3,14 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
-use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, session};
-
-const PROXY: &str = "http_requests = \"proxy\"";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-fn get(target: &str) -> Handshake {
-    Handshake::plain(target)
-}
+use crate::harness::plain::{OK, PROXY, asked, get, proxy, proxy_with};
+use crate::harness::{Frame, Gateway, Handshake, Upstream, session};
 
 fn post(target: &str, body: &str) -> Handshake {
     get(target)
         .method("POST")
         .with("Content-Length", &body.len().to_string())
         .behind(body.as_bytes())
-}
-
-/// A gateway before an upstream that the test plays.
-async fn proxy() -> (Gateway, Upstream) {
-    proxy_with("").await
-}
-
-async fn proxy_with(keys: &str) -> (Gateway, Upstream) {
-    let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), &format!("{PROXY}\n{keys}"));
-    (gateway, upstream)
-}
-
-/// A client that has asked, and the upstream's connection with the request's head read.
-async fn asked(gateway: &Gateway, upstream: &Upstream, request: &Handshake) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
-    (client, upstream.accept().await)
 }
 
 #[tokio::test]

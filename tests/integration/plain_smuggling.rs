@@ -2,36 +2,12 @@
 //! client's (RFC 9112 §6.3, §11). The upstream's connections are kept and shared, so what one client
 //! leaves behind would be the beginning of the next one's request.
 
+use crate::harness::plain::{HIDDEN, OK, PROXY, asked, get, proxy, proxy_with};
 use crate::harness::{Gateway, Handshake, Leg, Upstream, peer};
 use futures_util::future::join_all;
 
-const PROXY: &str = "http_requests = \"proxy\"";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-/// What an attacker hides.
-const HIDDEN: &str = "GET /internal HTTP/1.1\r\nHost: internal\r\n\r\n";
-
-fn get(target: &str) -> Handshake {
-    Handshake::plain(target)
-}
-
 fn post(target: &str) -> Handshake {
     get(target).method("POST")
-}
-
-async fn proxy() -> (Gateway, Upstream) {
-    proxy_with("").await
-}
-
-async fn proxy_with(keys: &str) -> (Gateway, Upstream) {
-    let upstream = Upstream::bind().await;
-    let gateway = Gateway::route(upstream.url(), &format!("{PROXY}\n{keys}"));
-    (gateway, upstream)
-}
-
-async fn asked(gateway: &Gateway, upstream: &Upstream, request: &Handshake) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
-    (client, upstream.accept().await)
 }
 
 #[tokio::test]

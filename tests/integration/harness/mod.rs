@@ -9,6 +9,7 @@ pub mod handshake;
 pub mod hello;
 pub mod leg;
 pub mod peer;
+pub mod plain;
 pub mod program;
 pub mod upstream;
 pub mod visit;
