@@ -107,7 +107,7 @@ pub(super) async fn arrive(
         Ok(Ok(arrived)) => Some(arrived),
         Ok(Err(failure)) => {
             count(entrance, &failure, &terms.counts);
-            failed(entrance, caller, failure).await;
+            Box::pin(failed(entrance, caller, failure)).await;
             None
         }
         Err(_) => {
@@ -145,7 +145,9 @@ async fn prepare(
         None => (Stream::Plain(socket), None),
         Some(tls) => {
             let slot = begin_tls(terms, &socket).await?;
-            let stream = terms.turn.each_step(tls.accept(socket)).await?;
+            // On the heap: a plain connection's future must not have room for it.
+            let handshake = Box::pin(tls.accept(socket));
+            let stream = terms.turn.each_step(handshake).await?;
             (Stream::TlsServer(Box::new(stream)), Some(slot))
         }
     };

@@ -28,7 +28,7 @@ pub struct Forwarded {
 
 impl Forwarded {
     /// Puts the gateway's word in the place of the client's.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    pub fn apply(self, headers: &mut HeaderMap) {
         remove_claims(headers);
         // An IPv6 client that came over an IPv4 socket is an IPv4 client.
         let chain: Vec<String> = self
@@ -36,14 +36,16 @@ impl Forwarded {
             .iter()
             .map(|hop| hop.to_canonical().to_string())
             .collect();
-        if let Some(client) = chain.first() {
+        let forwarded_for = chain.join(", ");
+        if let Some(client) = chain.into_iter().next() {
             set(headers, X_REAL_IP, client);
-            set(headers, X_FORWARDED_FOR, &chain.join(", "));
+            set(headers, X_FORWARDED_FOR, forwarded_for);
         }
-        set(headers, X_FORWARDED_PROTO, self.scheme.as_str());
-        set(headers, X_FORWARDED_HOST, &self.host);
-        set(headers, X_REQUEST_ID, &self.request_id);
-        if let Some(prefix) = &self.prefix {
+        let scheme = HeaderValue::from_static(self.scheme.as_str());
+        headers.insert(X_FORWARDED_PROTO, scheme);
+        set(headers, X_FORWARDED_HOST, self.host);
+        set(headers, X_REQUEST_ID, self.request_id);
+        if let Some(prefix) = self.prefix {
             set(headers, X_FORWARDED_PREFIX, prefix);
         }
     }
@@ -51,7 +53,8 @@ impl Forwarded {
 
 /// Takes out all that a client says of its own address, scheme, host and request id.
 fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &str| {
+    let is_claim = |name: &HeaderName| {
+        let name = name.as_str();
         folded(name).take(FORWARDED.len()).eq(FORWARDED.bytes()) || CLAIMS.contains(name)
     };
     remove_where(headers, is_claim);
@@ -59,8 +62,8 @@ fn remove_claims(headers: &mut HeaderMap) {
 
 /// A value that no header may hold is left out; hosts, prefixes and ids are checked where they
 /// come from.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
 }

@@ -5,7 +5,7 @@
 //! ends, and hyper takes it.
 
 use super::framing::{Head, check_lines};
-use super::line::{Line, LineFault};
+use super::line::{Line, LineFault, text_len};
 use http::StatusCode;
 use thiserror::Error;
 
@@ -116,7 +116,12 @@ impl HeadScan {
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<Head>, HeadError> {
         let within = bytes.len().min(self.limit);
         while self.seen < within {
-            let byte = bytes[self.seen];
+            if self.place == Place::In(Line::Text) {
+                self.seen += text_len(&bytes[self.seen..within]);
+            }
+            let Some(&byte) = bytes[..within].get(self.seen) else {
+                break;
+            };
             self.seen += 1;
             if self.take(byte)? {
                 return check_lines(&bytes[..self.seen]).map(Some);

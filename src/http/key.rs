@@ -1,6 +1,7 @@
 //! `Sec-WebSocket-Key` and the `Sec-WebSocket-Accept` that proves it was read (RFC 6455 §4).
 
-use aws_lc_rs::{digest, rand};
+use super::random::random;
+use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -14,8 +15,8 @@ pub fn accept_key(key: &str) -> String {
 
 /// A new key for a handshake of the gateway's own.
 pub fn fresh_key() -> String {
-    let mut nonce = [0; NONCE_LEN];
-    rand::fill(&mut nonce).expect("the system's random numbers never run out once seeded");
+    let nonce: [u8; NONCE_LEN] =
+        random().expect("the system's random numbers never run out once seeded");
     STANDARD.encode(nonce)
 }
 

@@ -32,11 +32,19 @@ impl Line {
             (Self::StartCr | Self::TextCr, _) | (_, b'\n') => return Err(LineFault::End),
             (Self::Start, b'\r') => Self::StartCr,
             (Self::Text, b'\r') => Self::TextCr,
-            (_, byte) if byte.is_ascii_control() && byte != b'\t' => {
-                return Err(LineFault::Control);
-            }
+            (_, byte) if !is_text(byte) => return Err(LineFault::Control),
             (Self::Start | Self::Text, _) => Self::Text,
         };
         Ok(Some(next))
     }
+}
+
+/// How many of the bytes at the start of `bytes` leave a line in [`Line::Text`]: nearly all of a head.
+pub(super) fn text_len(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|&byte| !is_text(byte));
+    end.unwrap_or(bytes.len())
+}
+
+fn is_text(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
 }

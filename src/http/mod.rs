@@ -23,6 +23,7 @@ mod opaque;
 mod origin;
 mod path;
 pub mod query;
+mod random;
 mod reply;
 mod request_id;
 mod target;

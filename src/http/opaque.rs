@@ -1,12 +1,11 @@
 //! A value that means nothing to anybody.
 
-use aws_lc_rs::rand;
+use super::random::random;
 
 /// Thirty-two hexadecimal digits that nobody can guess or has had before.
 pub fn opaque_value() -> String {
-    let mut bytes = [0; 16];
     // Without entropy there is no TLS either; values that are all alike only spread nobody.
-    let _ = rand::fill(&mut bytes);
+    let bytes = random().unwrap_or_default();
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 

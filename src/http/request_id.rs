@@ -1,12 +1,11 @@
 //! The name of a request, by which a client's report, the log and the upstream's log come together.
 
-use aws_lc_rs::rand;
+use super::random::random;
 
 /// Sixteen hexadecimal digits that nobody can guess or has had before.
 pub fn request_id() -> String {
-    let mut bytes = [0; 8];
     // Without entropy there is no TLS and no masking key either; an id of zeros harms nobody.
-    let _ = rand::fill(&mut bytes);
+    let bytes = random().unwrap_or_default();
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
 

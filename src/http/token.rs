@@ -5,8 +5,24 @@ use http::header::HeaderName;
 
 /// Whether `byte` may stand in a token.
 pub(super) fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TCHARS[byte as usize]
 }
+
+const TCHARS: [bool; 256] = {
+    let signs = b"!#$%&'*+-.^_`|~";
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut sign = 0;
+    while sign < signs.len() {
+        allowed[signs[sign] as usize] = true;
+        sign += 1;
+    }
+    allowed
+};
 
 /// Whether all of `bytes` is one token.
 pub(super) fn is_token(bytes: &[u8]) -> bool {

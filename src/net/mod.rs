@@ -4,6 +4,7 @@
 
 mod accept;
 mod bind;
+mod connect;
 mod process;
 mod proxy_protocol;
 mod stream;
@@ -12,6 +13,7 @@ mod usage;
 
 pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
 pub use bind::{Address, BindError, Listening};
+pub use connect::connect;
 pub use process::{OpenFiles, raise_open_files, usable_cores};
 #[doc(hidden)]
 pub use proxy_protocol::fuzzing;

@@ -1,7 +1,8 @@
 //! One type for every byte stream that a leg can be, so that the relay is compiled once and
 //! dispatches by a match.
 
-use rustix::net::RecvFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -66,6 +67,21 @@ impl Stream {
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds)?;
         Ok(())
+    }
+
+    /// Sends what the kernel takes at once, before the runtime knows of a fresh connection that it may be
+    /// written to: how many bytes, possibly none. Over TLS, and of what is no socket, it is always none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn send_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        let Self::Plain(Socket::Tcp(stream)) = self else {
+            return Ok(0);
+        };
+        match rustix::net::send(stream, bytes, SendFlags::NOSIGNAL) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
+        }
     }
 
     /// Ends a TCP connection so that the peer sees a failure and not an end; any other is closed.

@@ -83,6 +83,14 @@ impl Timer {
         self.clock.moment()
     }
 
+    /// A number by which neighbours in the list differ as much as they can.
+    pub(super) fn spread(&self) -> u8 {
+        // The golden section of 256, made odd so that all numbers occur.
+        const STEP: u8 = 159;
+        let [low, ..] = self.slot.to_le_bytes();
+        low.wrapping_mul(STEP)
+    }
+
     /// Names whom the deadline wakes.
     pub(super) fn watch(&self, waker: &Waker) {
         let place = self.slot as usize;

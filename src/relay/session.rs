@@ -6,7 +6,6 @@
 use super::closing::Ending;
 use super::deadlines::{Moment, Tick, Timer};
 use super::direction::Direction;
-use super::heartbeat::random;
 use super::lane::Lane;
 use super::leg::Leg;
 use super::pace::{Pace, Pacing};
@@ -73,7 +72,7 @@ impl<S> Session<S> {
     ) -> Self {
         let timer = Timer::new();
         let now = timer.now();
-        let [jitter] = random();
+        let jitter = timer.spread();
         let is_early = !(early.from_client.is_empty() && early.from_upstream.is_empty());
         Self {
             client: Leg::new(client, false, now),

@@ -27,16 +27,16 @@ pub(super) struct Head {
 
 /// Where a head ends, looking for it from `scanned`; everything before has been looked at.
 pub(super) fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
-    let from = scanned.saturating_sub(2);
-    let rest = bytes.get(from..)?;
-    rest.iter().enumerate().find_map(|(index, &byte)| {
-        let after = &rest[index + 1..];
-        match (byte, after) {
-            (b'\n', [b'\n', ..]) => Some(from + index + 2),
-            (b'\n', [b'\r', b'\n', ..]) => Some(from + index + 3),
-            _ => None,
+    let mut from = scanned.saturating_sub(2);
+    loop {
+        let rest = bytes.get(from..)?;
+        from += rest.iter().position(|&byte| byte == b'\n')? + 1;
+        match &bytes[from..] {
+            [b'\n', ..] => return Some(from + 1),
+            [b'\r', b'\n', ..] => return Some(from + 2),
+            _ => {}
         }
-    })
+    }
 }
 
 /// Whether what came so far can still become an answer: a peer of another protocol is told apart

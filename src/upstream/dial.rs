@@ -4,14 +4,14 @@ use super::builtin;
 use super::endpoint::{Endpoint, Place};
 use super::error::{OpenError, Stage};
 use super::greeting::Greeting;
-use crate::net::{Socket, Stream};
+use crate::net::{Socket, Stream, connect};
 use crate::tls::ClientTls;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 /// How long dialling may take.
@@ -95,7 +95,7 @@ async fn connect_any(
     for &address in addresses {
         match patience
             .bound(Stage::Connect, endpoint, async {
-                let socket = connect_tcp(address).await?;
+                let socket = connect(address).await?;
                 greeting.send(socket, Some(address)).await
             })
             .await
@@ -105,12 +105,6 @@ async fn connect_any(
         }
     }
     Err(last)
-}
-
-async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(Socket::Tcp(stream))
 }
 
 async fn connect_unix(path: &Path) -> io::Result<Socket> {

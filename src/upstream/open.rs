@@ -100,7 +100,8 @@ async fn exchange(
     buffer: &mut BytesMut,
 ) -> Result<Head, Fault> {
     let sent = async {
-        stream.write_all(request).await?;
+        let sent = stream.send_at_once(request)?;
+        stream.write_all(&request[sent..]).await?;
         stream.flush().await
     };
     sent.await.map_err(|error| Fault::Lost(Some(error)))?;

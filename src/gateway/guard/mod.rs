@@ -187,7 +187,8 @@ impl<S> Guarded<S> {
 
     /// Moves what passed from `held` to `buf`; false if that is nothing.
     fn hand_on(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        if self.released == 0 && !self.held.is_empty() && !self.waits_for_answer() {
+        let may_release = self.verdict.is_none() && !self.waits_for_answer();
+        if self.released == 0 && !self.held.is_empty() && may_release {
             self.release();
         }
         let len = self.released.min(buf.remaining());
@@ -198,6 +199,25 @@ impl<S> Guarded<S> {
             self.held = BytesMut::new();
         }
         len > 0
+    }
+
+    /// Whether `bytes`, just read, are one whole head and nothing else: most are, and such a head
+    /// may stay where it is.
+    fn passes_at_once(&mut self, bytes: &[u8]) -> bool {
+        if !self.held.is_empty() || self.waits_for_answer() {
+            return false;
+        }
+        match self.scan.scan(bytes) {
+            Ok(Some(head)) if head.len == bytes.len() => {
+                self.release_head(head);
+                self.released = 0;
+                return true;
+            }
+            Ok(Some(head)) => self.release_head(head),
+            Ok(None) => {}
+            Err(error) => self.verdict = Some(error),
+        }
+        false
     }
 
     /// Takes what was read into `buf` behind `start` back into `held`.
@@ -224,17 +244,16 @@ impl<S> Guarded<S> {
 }
 
 impl<S: AsyncRead + Unpin> Guarded<S> {
-    /// Reads more of a head; no bytes are the end of the stream.
-    fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
+    /// Reads more of a head; true if there is something to hand on, or to tell: the end of the stream.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let start = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let len = buf.filled().len() - start;
-        self.hold(buf, start);
-        Poll::Ready(Ok(len))
+        let read = &buf.filled()[start..];
+        let is_done = read.is_empty() || self.passes_at_once(read);
+        if !is_done {
+            self.hold(buf, start);
+        }
+        Poll::Ready(Ok(is_done))
     }
 
     /// Reads more of a body straight into `buf`, and holds what comes behind it.
@@ -320,8 +339,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     return Poll::Pending;
                 }
                 Phase::Head => match this.poll_head(cx, buf)? {
-                    Poll::Ready(0) => return Poll::Ready(Ok(())),
-                    Poll::Ready(_) => {}
+                    Poll::Ready(true) => return Poll::Ready(Ok(())),
+                    Poll::Ready(false) => {}
                     Poll::Pending => {
                         ready!(this.poll_deadline(cx));
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

@@ -127,6 +127,29 @@ fn good_heads_pass_untouched() {
 }
 
 #[test]
+fn a_head_waits_for_the_answer_before_it_however_it_comes() {
+    for second in [PLAIN, UPGRADE, "GET / HTTP/1.1\n"] {
+        let pieces = [PLAIN, second].map(|piece| piece.as_bytes().to_vec());
+        let mut guarded = Guarded::new(Pieces(pieces.into()), LIMIT);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut space = [0; 8192];
+        let mut buf = ReadBuf::new(&mut space);
+        assert!(
+            Pin::new(&mut guarded)
+                .poll_read(&mut cx, &mut buf)
+                .is_ready()
+        );
+        assert!(
+            Pin::new(&mut guarded)
+                .poll_read(&mut cx, &mut buf)
+                .is_pending()
+        );
+        assert_eq!(buf.filled(), PLAIN.as_bytes());
+        assert_eq!(guarded.verdict(), None, "{second:?}");
+    }
+}
+
+#[test]
 fn bad_heads_never_pass() {
     let large = format!("GET / HTTP/1.1\r\nA: {}", "x".repeat(LIMIT));
     for before in ["", PLAIN, &format!("{POST}hello"), "\r\n"] {
