@@ -61,7 +61,7 @@ pub(super) async fn open(
     let mut answer = switching_protocols(service, &handshake, &mut opened);
     bond.apply(answer.headers_mut());
     let session = Session {
-        request_id: story.id.clone(),
+        request_id: story.id.as_str().into(),
         listener: story
             .exchange
             .site
@@ -69,13 +69,16 @@ pub(super) async fn open(
             .name
             .clone(),
         client: story.client.address,
-        host: target.host.clone(),
-        path: target.path.clone(),
+        host: target.host.as_str().into(),
+        path: target.path.as_str().into(),
         route: service.name.clone(),
         upstream: service.upstream.clone(),
-        endpoint: opened.endpoint.clone(),
-        identity: permit.identity.as_ref().map(ToString::to_string),
-        subprotocol: opened.subprotocol.clone(),
+        endpoint: opened.endpoint.as_str().into(),
+        identity: permit
+            .identity
+            .as_ref()
+            .map(|identity| identity.to_string().into()),
+        subprotocol: opened.subprotocol.as_deref().map(Into::into),
         opened: Instant::now(),
         control: Arc::new(Control::new()),
     };
@@ -206,9 +209,8 @@ impl Future for Carried {
 /// A session that is registered and counted; dropping it undoes both.
 struct Live {
     gate: Arc<Gate>,
-    worker: usize,
-    registered: Registered,
-    is_told: bool,
+    /// Until its end is told.
+    registered: Option<Registered>,
 }
 
 impl Live {
@@ -216,30 +218,27 @@ impl Live {
         gate.access_log.opened(&session, took);
         gate.metrics.at(worker).opened(&session, took);
         Self {
-            registered: gate.registry.register(worker, session),
+            registered: Some(gate.registry.register(worker, session)),
             gate,
-            worker,
-            is_told: false,
         }
     }
 
     fn end(&mut self, outcome: &Outcome) {
-        self.is_told = true;
-        let session = self.registered.session();
-        self.gate.access_log.ended(session, outcome);
-        self.gate
-            .metrics
-            .at(self.worker)
-            .ended(session, Some(outcome));
+        if let Some(registered) = self.registered.take() {
+            let session = registered.session();
+            self.gate.access_log.ended(session, outcome);
+            let counts = self.gate.metrics.at(registered.worker());
+            counts.ended(session, Some(outcome));
+        }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         // A panic, or the end of the process: without an outcome, and gone all the same.
-        if !self.is_told {
-            let counts = self.gate.metrics.at(self.worker);
-            counts.ended(self.registered.session(), None);
+        if let Some(registered) = &self.registered {
+            let counts = self.gate.metrics.at(registered.worker());
+            counts.ended(registered.session(), None);
         }
     }
 }
@@ -264,10 +263,10 @@ mod tests {
     #[test]
     fn a_session_stays_small() {
         let parts = [
-            ("the session's future", size_of::<Carried>(), 568),
+            ("the session's future", size_of::<Carried>(), 536),
             ("of which the relay", size_of::<Relayed<Stream>>(), 456),
             ("of which a stream, twice", size_of::<Stream>(), 48),
-            ("the session's entry", size_of::<Session>(), 240),
+            ("the session's entry", size_of::<Session>(), 192),
             ("the handle that ends it", size_of::<Control>(), 64),
         ];
         for (what, size, limit) in parts {
