@@ -17,14 +17,14 @@ fn main() {
 
 fn session(route: usize) -> Session {
     Session {
-        request_id: "0123456789abcdef".to_owned(),
+        request_id: "0123456789abcdef".into(),
         listener: "public".into(),
         client: None,
-        host: "chat.example.com".to_owned(),
-        path: "/chat".to_owned(),
+        host: "chat.example.com".into(),
+        path: "/chat".into(),
         route: format!("chat.example.com/rooms/{route}/*").into(),
         upstream: "chat".into(),
-        endpoint: "10.0.0.1:8080".to_owned(),
+        endpoint: "10.0.0.1:8080".into(),
         identity: None,
         subprotocol: None,
         opened: tokio::time::Instant::now(),

@@ -23,6 +23,8 @@ pub(super) struct Arrived {
     pub(super) destination: Option<SocketAddr>,
     /// The scheme that clients use here.
     pub(super) scheme: Scheme,
+    /// The name that the client asked for when it began TLS (RFC 6066 §3).
+    pub(super) server_name: Option<String>,
     /// Of the handshakes in flight, with TLS.
     pub(super) slot: Option<Slot>,
 }
@@ -141,14 +143,16 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
+    let mut server_name = None;
     let (stream, slot) = match &entrance.tls {
         None => (Stream::Plain(socket), None),
         Some(tls) => {
             let slot = begin_tls(terms, &socket).await?;
             // On the heap: a plain connection's future must not have room for it.
             let handshake = Box::pin(tls.accept(socket));
-            let stream = terms.turn.each_step(handshake).await?;
-            (Stream::TlsServer(Box::new(stream)), Some(slot))
+            let secured = terms.turn.each_step(handshake).await?;
+            server_name = secured.server_name;
+            (Stream::Tls(Box::new(secured.stream)), Some(slot))
         }
     };
     Ok(Arrived {
@@ -156,6 +160,7 @@ async fn prepare(
         caller: *caller,
         destination,
         scheme,
+        server_name,
         slot,
     })
 }

@@ -134,6 +134,7 @@ pub(super) async fn serve(arrival: Arrival) {
         caller,
         destination,
         scheme,
+        server_name,
         slot,
     }) = arrived
     else {
@@ -148,7 +149,7 @@ pub(super) async fn serve(arrival: Arrival) {
         is_trusted: caller.is_trusted,
         destination,
         scheme,
-        server_name: server_name(&stream),
+        server_name,
         site,
         link: Arc::default(),
         slot: slots::Held::new(slot),
@@ -161,13 +162,6 @@ pub(super) async fn serve(arrival: Arrival) {
     let (gate, worker) = (&exchange.gate, place.worker);
     let session = tunnel::carry(gate.clone(), stream, early, *tunnel, (permit, place));
     gate.workers.spawn(worker, session);
-}
-
-fn server_name(stream: &Stream) -> Option<String> {
-    match stream {
-        Stream::TlsServer(stream) => stream.get_ref().1.server_name().map(ToOwned::to_owned),
-        _ => None,
-    }
 }
 
 /// Answers requests until the connection closes (`None`) or one of them has become a tunnel.

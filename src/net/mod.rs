@@ -7,6 +7,7 @@ mod bind;
 mod connect;
 mod process;
 mod proxy_protocol;
+mod secure;
 mod stream;
 mod unix;
 mod usage;
@@ -18,5 +19,6 @@ pub use process::{OpenFiles, raise_open_files, usable_cores};
 #[doc(hidden)]
 pub use proxy_protocol::fuzzing;
 pub use proxy_protocol::{Endpoints, Proxied, ProxyError, Version as ProxyVersion};
+pub use secure::Secure;
 pub use stream::{Socket, Stream};
 pub use usage::Usage;

@@ -1,6 +1,7 @@
 //! One type for every byte stream that a leg can be, so that the relay is compiled once and
 //! dispatches by a match.
 
+use super::secure::Secure;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::io;
@@ -10,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::{client, server};
 
 /// A socket of the operating system.
 #[derive(Debug)]
@@ -26,10 +26,8 @@ pub enum Socket {
 pub enum Stream {
     /// No TLS.
     Plain(Socket),
-    /// TLS with the gateway as its server: a client leg.
-    TlsServer(Box<server::TlsStream<Socket>>),
-    /// TLS with the gateway as its client: an upstream leg.
-    TlsClient(Box<client::TlsStream<Socket>>),
+    /// TLS, with the gateway as its server or its client.
+    Tls(Box<Secure<Socket>>),
     /// A pipe inside the process: the built-in upstream.
     Memory(Box<DuplexStream>),
 }
@@ -40,8 +38,7 @@ macro_rules! each {
         match $self {
             Stream::Plain(Socket::Tcp($stream)) => $call,
             Stream::Plain(Socket::Unix($stream)) => $call,
-            Stream::TlsServer($stream) => $call,
-            Stream::TlsClient($stream) => $call,
+            Stream::Tls($stream) => $call,
             Stream::Memory($stream) => $call,
         }
     };
@@ -57,8 +54,7 @@ impl Stream {
     pub fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
         let socket = match self {
             Self::Plain(socket) => socket,
-            Self::TlsServer(stream) => stream.get_ref().0,
-            Self::TlsClient(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.get_ref().0,
             Self::Memory(_) => return Ok(()),
         };
         let Socket::Tcp(stream) = socket else {
@@ -88,8 +84,7 @@ impl Stream {
     pub fn reset(self) {
         let socket = match &self {
             Self::Plain(socket) => socket,
-            Self::TlsServer(stream) => stream.get_ref().0,
-            Self::TlsClient(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.get_ref().0,
             Self::Memory(_) => return,
         };
         if let Socket::Tcp(stream) = socket {

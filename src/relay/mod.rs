@@ -46,7 +46,9 @@ pub use tally::{Course, Courses, Flow, Tally, Traffic};
 pub use wire::Wire;
 
 use bytes::Bytes;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// What the two handshakes settled for both directions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub struct Early {
 ///
 /// Must be called within a tokio runtime: the first session of a thread starts the task that keeps the
 /// deadlines of all. Dropping the future ends both connections without a word.
-pub fn relay<S>(
+pub fn relay<S: Wire>(
     client: S,
     upstream: S,
     early: Early,
@@ -79,11 +81,19 @@ pub fn relay<S>(
     negotiated: Negotiated,
     account: u64,
     control: Arc<Control>,
-) -> impl Future<Output = Outcome> + Send
-where
-    S: Wire + Send,
-{
-    session::Session::new(
+) -> Relayed<S> {
+    Relayed(session::Session::new(
         client, upstream, early, course, negotiated, account, control,
-    )
+    ))
+}
+
+/// A session under way, as a future with a name, so that who holds it can say how large it is.
+pub struct Relayed<S>(session::Session<S>);
+
+impl<S: Wire> Future for Relayed<S> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        Pin::new(&mut self.0).poll(cx)
+    }
 }

@@ -12,7 +12,7 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin {
 
 impl Wire for Stream {
     fn owes_goodbye(&self) -> bool {
-        matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
+        matches!(self, Self::Tls(_))
     }
 }
 

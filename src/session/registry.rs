@@ -14,25 +14,25 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Session {
     /// The id of its handshake, as in the upstream's `X-Request-Id` and in the log.
-    pub request_id: String,
+    pub request_id: Box<str>,
     /// The name of the listener it came by.
     pub listener: Arc<str>,
     /// The client's address; `None` on a unix socket.
     pub client: Option<IpAddr>,
     /// Host as routed.
-    pub host: String,
+    pub host: Box<str>,
     /// Path as the client asked, without the query.
-    pub path: String,
+    pub path: Box<str>,
     /// The name of its route.
     pub route: Arc<str>,
     /// The name of its upstream.
     pub upstream: Arc<str>,
     /// The endpoint that serves it.
-    pub endpoint: String,
+    pub endpoint: Box<str>,
     /// `method:name`, where the route asks for one.
-    pub identity: Option<String>,
+    pub identity: Option<Box<str>>,
     /// What both ends agreed on.
-    pub subprotocol: Option<String>,
+    pub subprotocol: Option<Box<str>>,
     /// When the client was answered.
     pub opened: Instant,
     /// Ends it.
@@ -46,15 +46,21 @@ pub struct Registry {
     next_id: AtomicU64,
 }
 
-type Shard = Mutex<HashMap<u64, Arc<Session>>>;
+type Shard = Mutex<HashMap<u64, Arc<Entry>>>;
+
+/// A session with its place in the registry.
+#[derive(Debug)]
+struct Entry {
+    session: Session,
+    id: u64,
+    worker: usize,
+}
 
 /// Keeps a session in the registry; dropping it forgets the session.
 #[derive(Debug)]
 pub struct Registered {
     registry: Arc<Registry>,
-    shard: usize,
-    id: u64,
-    session: Arc<Session>,
+    entry: Arc<Entry>,
 }
 
 impl Registry {
@@ -69,15 +75,20 @@ impl Registry {
     /// Adds a session carried by `worker`.
     pub fn register(self: &Arc<Self>, worker: usize, session: Session) -> Registered {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let shard = worker % self.shards.len();
-        let session = Arc::new(session);
-        lock(&self.shards[shard]).insert(id, session.clone());
+        let entry = Arc::new(Entry {
+            session,
+            id,
+            worker,
+        });
+        lock(self.shard_of(worker)).insert(id, entry.clone());
         Registered {
             registry: self.clone(),
-            shard,
-            id,
-            session,
+            entry,
         }
+    }
+
+    fn shard_of(&self, worker: usize) -> &Shard {
+        &self.shards[worker % self.shards.len()]
     }
 
     /// How many there are.
@@ -97,8 +108,8 @@ impl Registry {
             .iter()
             .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
             .collect();
-        for session in &live {
-            session.control.close(order.clone());
+        for entry in &live {
+            entry.session.control.close(order.clone());
         }
         live.len()
     }
@@ -107,17 +118,22 @@ impl Registry {
 impl Registered {
     /// The session itself.
     pub fn session(&self) -> &Session {
-        &self.session
+        &self.entry.session
+    }
+
+    /// Who carries it.
+    pub fn worker(&self) -> usize {
+        self.entry.worker
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        lock(&self.registry.shards[self.shard]).remove(&self.id);
+        lock(self.registry.shard_of(self.entry.worker)).remove(&self.entry.id);
     }
 }
 
 /// A panic elsewhere leaves the map whole: insert and remove are its only changes.
-fn lock(shard: &Shard) -> MutexGuard<'_, HashMap<u64, Arc<Session>>> {
+fn lock(shard: &Shard) -> MutexGuard<'_, HashMap<u64, Arc<Entry>>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,12 +7,11 @@ use super::followed::{Followed, Material};
 use super::trust::{self, Trust};
 use super::{ALPN, provider};
 use crate::config::UpstreamTls;
-use crate::net::Socket;
+use crate::net::{Secure, Socket};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::UnbufferedClientConnection;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
@@ -48,14 +47,17 @@ impl ClientTls {
     /// Shakes hands with the endpoint at `host`, a name or an IP literal without brackets, which
     /// its certificate must be good for unless the settings name another. There is no deadline in
     /// here; dropping the future closes the socket.
-    pub async fn connect(&self, socket: Socket, host: &str) -> io::Result<TlsStream<Socket>> {
+    pub async fn connect(&self, socket: Socket, host: &str) -> io::Result<Secure<Socket>> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => parse_name(host)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
         };
-        let connector = TlsConnector::from(Arc::clone(&self.credentials.now().config));
-        connector.connect(name, socket).await
+        let config = Arc::clone(&self.credentials.now().config);
+        let connection = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+        let mut stream = Secure::client(socket, connection);
+        stream.handshake().await?;
+        Ok(stream)
     }
 
     /// Until when the configured roots and the gateway's own certificate are good.

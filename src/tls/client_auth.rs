@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
-use tokio_rustls::rustls::{Error, HandshakeKind, ServerConnection};
+use tokio_rustls::rustls::{CommonState, Error, HandshakeKind};
 
 /// How certificates of clients are checked.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl ClientAuth {
     /// A resumed handshake carries the certificate of the first one, and each gives a new ticket:
     /// without another look a client could go on by that for ever, though its certificate has
     /// expired or is revoked.
-    pub(super) fn check_resumed(&self, connection: &ServerConnection) -> Result<(), Error> {
+    pub(super) fn check_resumed(&self, connection: &CommonState) -> Result<(), Error> {
         if connection.handshake_kind() != Some(HandshakeKind::Resumed) {
             return Ok(());
         }
@@ -96,6 +96,7 @@ mod tests {
     use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
     use tokio_rustls::rustls::{
         CertificateError, ClientConfig, ClientConnection, RootCertStore, ServerConfig,
+        ServerConnection,
     };
 
     /// An authority whose files lie in a folder, and one client of it.

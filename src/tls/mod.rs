@@ -13,6 +13,7 @@ mod error;
 mod expiry;
 mod followed;
 mod handshake_failure;
+mod hello;
 mod revocation;
 mod server;
 mod trust;
@@ -21,7 +22,7 @@ pub use client::ClientTls;
 pub use error::{FileProblem, TlsError};
 pub use expiry::{Expiring, Expiry, Standing};
 pub use handshake_failure::{HandshakeFailure, Reason};
-pub use server::ServerTls;
+pub use server::{Secured, ServerTls};
 
 #[cfg(test)]
 mod tests;

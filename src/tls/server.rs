@@ -6,26 +6,33 @@ use super::error::TlsError;
 use super::expiry::Expiry;
 use super::followed::{Followed, Material};
 use super::handshake_failure::HandshakeFailure;
+use super::hello::{Hello, broken};
 use super::{ALPN, provider};
 use crate::config::{ListenerTls, TlsVersion};
-use crate::net::Socket;
-use std::io;
+use crate::net::{Secure, Socket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
-use tokio_rustls::rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::rustls::{CommonState, Error, ServerConfig, SupportedProtocolVersion};
 
 /// The TLS of one listener.
 #[derive(Debug)]
 pub struct ServerTls {
     is_strict: bool,
     identity: Followed<Identity>,
+}
+
+/// A connection on which hands were shaken.
+#[derive(Debug)]
+pub struct Secured {
+    /// What is said on it, in the clear.
+    pub stream: Secure<Socket>,
+    /// The name that the client asked for (RFC 6066 §3).
+    pub server_name: Option<String>,
 }
 
 /// What is shown to clients, and what they are to show.
@@ -50,33 +57,35 @@ impl ServerTls {
     }
 
     /// Shakes hands. There is no deadline in here; dropping the future closes the socket.
-    pub async fn accept(&self, socket: Socket) -> Result<TlsStream<Socket>, HandshakeFailure> {
-        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
-        let mut start = match (&mut hello).await {
-            Ok(start) => start,
-            Err(error) => return Err(HandshakeFailure::from(error).on(hello.take_io())),
+    pub async fn accept(&self, mut socket: Socket) -> Result<Secured, HandshakeFailure> {
+        let Hello { server_name, bytes } = match Hello::read_from(&mut socket).await {
+            Ok(hello) => hello,
+            Err(error) => return Err(HandshakeFailure::from(error).on(socket)),
         };
-        let name = start.client_hello().server_name().map(ToOwned::to_owned);
         let identity = self.identity.kept();
-        if self.is_strict && !identity.certificates.know(name.as_deref()) {
+        if self.is_strict && !identity.certificates.know(server_name.as_deref()) {
             // Who has hung up needs no alert.
-            let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
-            return Err(HandshakeFailure::unknown_name(name).on(start.io));
+            let _ = socket.write_all(&UNRECOGNIZED_NAME).await;
+            return Err(HandshakeFailure::unknown_name(server_name).on(socket));
         }
-        let handshake = start.into_stream(Arc::clone(&identity.config));
-        let stream = match handshake.into_fallible().await {
-            Ok(stream) => stream,
-            Err((error, socket)) => return Err(HandshakeFailure::new(error, name).on(socket)),
+        let failed =
+            |error, socket| Err(HandshakeFailure::new(error, server_name.clone()).on(socket));
+        let connection = match UnbufferedServerConnection::new(Arc::clone(&identity.config)) {
+            Ok(connection) => connection,
+            Err(error) => return failed(broken(error), socket),
         };
-        // By what holds now: the files may have changed while the client took its time.
-        let now = self.identity.kept();
-        match now.check_resumed(stream.get_ref().1) {
-            Ok(()) => Ok(stream),
-            Err(error) => {
-                let error = io::Error::new(io::ErrorKind::InvalidData, error);
-                Err(HandshakeFailure::new(error, name).on(stream.into_inner().0))
-            }
+        let mut stream = Secure::server(socket, connection, bytes);
+        if let Err(error) = stream.handshake().await {
+            return failed(error, stream.into_inner());
         }
+        // By what holds now: the files may have changed while the client took its time.
+        if let Err(error) = self.identity.kept().check_resumed(stream.get_ref().1) {
+            return failed(broken(error), stream.into_inner());
+        }
+        Ok(Secured {
+            stream,
+            server_name,
+        })
     }
 
     /// DNS names of all certificates, wildcards with their `*.`, each once.
@@ -152,7 +161,7 @@ impl Material for Identity {
 }
 
 impl Identity {
-    fn check_resumed(&self, connection: &ServerConnection) -> Result<(), Error> {
+    fn check_resumed(&self, connection: &CommonState) -> Result<(), Error> {
         match &self.clients {
             Some(clients) => clients.check_resumed(connection),
             None => Ok(()),

@@ -2,17 +2,15 @@
 
 use super::*;
 use crate::config::{CertificateFiles, ListenerTls, UpstreamTls};
-use crate::net::Socket;
+use crate::net::{Secure, Socket};
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::client::TlsStream as ClientStream;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{CipherSuite, HandshakeKind, SignatureScheme};
-use tokio_rustls::server::TlsStream as ServerStream;
 
 /// A folder of certificates, each its own root.
 struct Authority {
@@ -78,17 +76,18 @@ async fn meet(
     client: &ClientTls,
     host: &str,
 ) -> (
-    Result<ServerStream<Socket>, HandshakeFailure>,
-    io::Result<ClientStream<Socket>>,
+    Result<Secure<Socket>, HandshakeFailure>,
+    io::Result<Secure<Socket>>,
 ) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (near, (far, _)) = (near.unwrap(), far.unwrap());
-    tokio::join!(
+    let (secured, stream) = tokio::join!(
         server.accept(Socket::Tcp(far)),
         client.connect(Socket::Tcp(near), host)
-    )
+    );
+    (secured.map(|secured| secured.stream), stream)
 }
 
 /// The certificate that a client sees which trusts `ca` and asks for `host`.

@@ -48,7 +48,7 @@ pub(super) async fn dial(
                     // On the heap: a plain session's future must not have room for it.
                     let handshake = Box::pin(client_tls.connect(socket, host));
                     let stream = patience.bound(Stage::Tls, endpoint, handshake).await?;
-                    Ok(Stream::TlsClient(Box::new(stream)))
+                    Ok(Stream::Tls(Box::new(stream)))
                 }
                 _ => Ok(Stream::Plain(socket)),
             }

@@ -27,14 +27,14 @@ fn facts() -> Facts {
 
 fn session(route: &str) -> Session {
     Session {
-        request_id: "r1".to_owned(),
+        request_id: "r1".into(),
         listener: "main".into(),
         client: None,
-        host: "a.example".to_owned(),
-        path: "/".to_owned(),
+        host: "a.example".into(),
+        path: "/".into(),
         route: route.into(),
         upstream: "back".into(),
-        endpoint: "10.0.0.1:80".to_owned(),
+        endpoint: "10.0.0.1:80".into(),
         identity: None,
         subprotocol: None,
         opened: Instant::now(),

@@ -3,13 +3,12 @@
 use super::peer::{Behaviour, Peer, Resets, behave, read_head};
 use super::*;
 use crate::config::{CertificateFiles, ListenerTls};
-use crate::net::{Socket, Stream};
-use crate::tls::ServerTls;
+use crate::net::{Secure, Socket, Stream};
+use crate::tls::{Secured, ServerTls};
 use crate::upstream::PoolError;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::path::PathBuf;
 use tokio::net::TcpListener;
-use tokio_rustls::server::TlsStream;
 
 /// An endpoint with a certificate of its own, which is its root too.
 struct TlsPeer {
@@ -37,7 +36,7 @@ impl TlsPeer {
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                if let Ok(mut stream) = tls.accept(Socket::Tcp(socket)).await {
+                if let Ok(Secured { mut stream, .. }) = tls.accept(Socket::Tcp(socket)).await {
                     let request = read_head(&mut stream).await;
                     behave(&mut stream, Behaviour::Agrees, &request).await;
                 }
@@ -51,7 +50,7 @@ impl TlsPeer {
     }
 }
 
-impl Resets for TlsStream<Socket> {
+impl Resets for Secure<Socket> {
     fn reset(&self) {}
 }
 
@@ -67,7 +66,7 @@ async fn an_endpoint_with_a_trusted_certificate_is_a_leg() {
     let by_address = TlsPeer::named("127.0.0.1").await;
     let pool = trusting(&by_address, None, &[by_address.address]);
     let opened = pool.open(&ask()).await.unwrap();
-    assert!(matches!(opened.stream, Stream::TlsClient(_)));
+    assert!(matches!(opened.stream, Stream::Tls(_)));
 
     let by_name = TlsPeer::named("chat.test").await;
     let pool = trusting(&by_name, Some("chat.test"), &[by_name.address]);

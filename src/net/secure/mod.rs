@@ -1,0 +1,324 @@
+//! TLS over a byte stream, without buffers of its own: an idle connection holds its keys and nothing else.
+//!
+//! rustls' own stream keeps 4 KiB for each connection for good and reads no more than that at a time.
+//! Here records are read into and written from buffers that the whole thread shares; a connection owns
+//! memory only for what is unfinished: a record that came in part, plaintext that the reader has not
+//! taken, ciphertext that the socket has not taken (RFC 8446, RFC 5246; the protocol is all rustls').
+
+mod records;
+mod scratch;
+
+#[cfg(test)]
+mod tests;
+
+use records::{Sink, Words, advance, broken, last_words};
+use scratch::PLAIN_CHUNK;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::CommonState;
+use tokio_rustls::rustls::client::UnbufferedClientConnection;
+use tokio_rustls::rustls::server::UnbufferedServerConnection;
+
+/// A TLS connection over `S`. A write that is ready has taken the plaintext; it is on its way once a
+/// flush, or the next write, is ready.
+pub struct Secure<S> {
+    io: S,
+    session: Session,
+    /// The start of a record, or of a handshake message, whose rest has not come.
+    partial: Vec<u8>,
+    /// Plaintext that did not fit the reader's buffer, from `taken` on.
+    plain: Vec<u8>,
+    taken: usize,
+    /// Ciphertext that the socket did not take, from `sent` on.
+    pending: Vec<u8>,
+    sent: usize,
+    /// The peer has said that nothing more comes.
+    is_closed: bool,
+    /// A rule of TLS was broken, by either end: rustls must not be asked again.
+    is_broken: bool,
+    has_said_goodbye: bool,
+}
+
+/// Which end of the connection this is.
+enum Session {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// The least that is read at once: a whole record and more (RFC 8446 §5.2).
+const READ_LEAST: usize = 20 * 1024;
+
+impl<S> Secure<S> {
+    /// The server's end, whose handshake has not begun; `heard` is what the client has sent already.
+    pub fn server(io: S, connection: UnbufferedServerConnection, heard: Vec<u8>) -> Self {
+        Self {
+            partial: heard,
+            ..Self::new(io, Session::Server(connection))
+        }
+    }
+
+    /// The client's end, whose handshake has not begun.
+    pub fn client(io: S, connection: UnbufferedClientConnection) -> Self {
+        Self::new(io, Session::Client(connection))
+    }
+
+    const fn new(io: S, session: Session) -> Self {
+        Self {
+            io,
+            session,
+            partial: Vec::new(),
+            plain: Vec::new(),
+            taken: 0,
+            pending: Vec::new(),
+            sent: 0,
+            is_closed: false,
+            is_broken: false,
+            has_said_goodbye: false,
+        }
+    }
+
+    /// What is below, and what the handshake settled: protocol version, ALPN, the peer's certificates.
+    pub fn get_ref(&self) -> (&S, &CommonState) {
+        (&self.io, self.state())
+    }
+
+    /// What is below; the peer is told nothing.
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+
+    fn state(&self) -> &CommonState {
+        match &self.session {
+            Session::Server(connection) => connection,
+            Session::Client(connection) => connection,
+        }
+    }
+
+    /// Has rustls work on `bytes`, or on what is unfinished if there are none, and say `words`. Keeps
+    /// what it has no use for yet. Returns the length of what was sealed.
+    fn advance(
+        &mut self,
+        bytes: &mut [u8],
+        reader: &mut ReadBuf<'_>,
+        words: Words<'_>,
+        sealed: &mut [u8],
+    ) -> io::Result<Option<usize>> {
+        if self.is_broken {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut unfinished = std::mem::take(&mut self.partial);
+        let is_new = !bytes.is_empty();
+        let bytes = if is_new { bytes } else { &mut unfinished };
+        let mut sink = Sink {
+            reader,
+            overflow: &mut self.plain,
+            pending: &mut self.pending,
+            is_closed: &mut self.is_closed,
+        };
+        let (used, result) = match &mut self.session {
+            Session::Server(end) => advance(end, bytes, &mut sink, words, sealed),
+            Session::Client(end) => advance(end, bytes, &mut sink, words, sealed),
+        };
+        match result {
+            Ok(said) => {
+                if is_new || used > 0 {
+                    self.partial = bytes[used..].to_vec();
+                } else {
+                    self.partial = unfinished;
+                }
+                Ok(said)
+            }
+            Err(error) => {
+                self.is_broken = true;
+                match &mut self.session {
+                    Session::Server(end) => last_words(end, &mut sink),
+                    Session::Client(end) => last_words(end, &mut sink),
+                }
+                Err(broken(error))
+            }
+        }
+    }
+
+    /// Moves plaintext that waits to `reader`; false if there was none.
+    fn hand_on(&mut self, reader: &mut ReadBuf<'_>) -> bool {
+        let waiting = &self.plain[self.taken..];
+        if waiting.is_empty() {
+            return false;
+        }
+        let len = waiting.len().min(reader.remaining());
+        reader.put_slice(&waiting[..len]);
+        self.taken += len;
+        if self.taken == self.plain.len() {
+            self.plain = Vec::new();
+            self.taken = 0;
+        }
+        true
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
+    /// Shakes hands. There is no deadline in here. A connection whose handshake was given up halfway is
+    /// of no use.
+    ///
+    /// # Errors
+    /// What the socket or rustls says; the peer is told why, as far as it listens.
+    pub async fn handshake(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_handshake(cx)).await
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let nobody = &mut ReadBuf::new(&mut []);
+        let mut step = self
+            .advance(&mut [], nobody, Words::Nothing, &mut [])
+            .map(drop);
+        loop {
+            if let Err(error) = step {
+                // The last words are the reason; nobody waits until they are taken.
+                let _ = self.poll_drain(cx);
+                return Poll::Ready(Err(error));
+            }
+            ready!(self.poll_drain(cx))?;
+            if !self.state().is_handshaking() {
+                return Pin::new(&mut self.io).poll_flush(cx);
+            }
+            step = match ready!(self.poll_receive(cx, nobody)) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                received => received.map(drop),
+            };
+        }
+    }
+
+    /// Reads from the socket once and takes what is whole out of it. Returns how much ciphertext came;
+    /// none is the end of the stream.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        scratch::incoming(|buffer| {
+            let start = self.partial.len();
+            let room = reader.remaining().max(READ_LEAST);
+            let end = buffer.len().min(start + room);
+            let mut read = ReadBuf::new(&mut buffer[start..end]);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            let len = read.filled().len();
+            if len > 0 {
+                buffer[..start].copy_from_slice(&self.partial);
+                self.advance(&mut buffer[..start + len], reader, Words::Nothing, &mut [])?;
+            }
+            Poll::Ready(Ok(len))
+        })
+    }
+
+    /// Writes what the socket did not take before. Ready when nothing is left.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.pending.len() {
+            let io = Pin::new(&mut self.io);
+            match ready!(io.poll_write(cx, &self.pending[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                len => self.sent += len,
+            }
+        }
+        self.pending = Vec::new();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says `words` and keeps what of them the socket does not take. Nothing may be pending.
+    fn say(&mut self, cx: &mut Context<'_>, words: Words<'_>) -> io::Result<()> {
+        scratch::outgoing(|sealed| {
+            let nobody = &mut ReadBuf::new(&mut []);
+            let Some(len) = self.advance(&mut [], nobody, words, sealed)? else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            if !self.pending.is_empty() {
+                // Something of rustls' own goes before.
+                self.pending.extend_from_slice(&sealed[..len]);
+                return Ok(());
+            }
+            let written = match Pin::new(&mut self.io).poll_write(cx, &sealed[..len]) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => 0,
+            };
+            if written < len {
+                self.pending = sealed[written..len].to_vec();
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secure<S> {
+    /// An end without the peer's word for it is an error, as something may be missing.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        loop {
+            if buf.remaining() == 0 || this.hand_on(buf) || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            if this.is_broken {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            if this.is_closed {
+                return Poll::Ready(Ok(()));
+            }
+            let received = ready!(this.poll_receive(cx, buf));
+            // A key update or an alert: it goes out now if it can, else with the next write.
+            let _ = this.poll_drain(cx);
+            if received? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secure<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain(cx))?;
+        let chunk = &buf[..buf.len().min(PLAIN_CHUNK)];
+        if !chunk.is_empty() {
+            this.say(cx, Words::Plaintext(chunk))?;
+        }
+        Poll::Ready(Ok(chunk.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain(cx))?;
+        if !std::mem::replace(&mut this.has_said_goodbye, true) {
+            // A connection that never came to words has none to end with.
+            let _ = this.say(cx, Words::Goodbye);
+        }
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Secure<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secure")
+            .field("io", &self.io)
+            .field("version", &self.state().protocol_version())
+            .finish_non_exhaustive()
+    }
+}
