@@ -39,7 +39,7 @@ const HAPROXY: Kind = Kind {
     file: "haproxy.cfg",
     template: include_str!("config/haproxy.cfg"),
     more: "",
-    arguments: &["-q", "-db", "-f", "haproxy.cfg"],
+    arguments: &["-db", "-f", "haproxy.cfg"],
     version: "-v",
 };
 

@@ -4,11 +4,15 @@ use super::{PARTS, RESULTS, grouped, table};
 use crate::results::{Results, Setting};
 use crate::workload::Topic;
 
+/// Of fewer the median lies outside their range with more than 5 %.
+const ENOUGH_ROUNDS: usize = 6;
+
 pub(super) fn page(results: &Results) -> String {
     let mut page = head(&results.setting);
     page += "## What it costs\n\n";
     page += "Medians over all rounds. The last column compares wsgate with the cheapest of the others: the median of \
              the ratios\nwithin each round, and the interval in which it lies with 95 % (bootstrap).\n";
+    page += few_rounds(results);
     for topic in Topic::ALL {
         if let Some(table) = table::costs(results, topic) {
             let (title, unit, file) = (topic.title(), topic.unit(), topic.file());
@@ -21,7 +25,7 @@ pub(super) fn page(results: &Results) -> String {
     for (title, table) in table::speeds(results) {
         page += &format!("\n### {title}\n\n{table}");
     }
-    page += &method(&results.setting);
+    page += &method(results);
     page += &machine(results);
     page += &again(&results.setting);
     page
@@ -30,15 +34,28 @@ pub(super) fn page(results: &Results) -> String {
 fn head(setting: &Setting) -> String {
     format!(
         "# Benchmarks\n\n\
-         wsgate beside the proxies of the distribution, in one run of {} rounds on {}. The page is written by the run\n\
+         wsgate beside the proxies of the distribution, in one run ({}) on {}. The page is written by the run\n\
          ([`benches/peers`](../benches/peers/main.rs)); the numbers of each round are in [{RESULTS}]({PARTS}/{RESULTS}).\n\n\
          The other proxies pass bytes on once the handshake is over. wsgate does with each frame what it always does: it\n\
          checks framing, text (UTF-8) and sizes, counts, and keeps an eye on the peers' life.\n\n",
-        setting.rounds, setting.date
+        rounds(setting.rounds),
+        setting.date
     )
 }
 
-fn method(setting: &Setting) -> String {
+/// What an interval from so little is worth.
+fn few_rounds(results: &Results) -> &'static str {
+    let counts = results
+        .measured
+        .iter()
+        .map(|measured| measured.rounds.len());
+    match counts.min() {
+        Some(0..ENOUGH_ROUNDS) => "Where rounds are few, it is only the range of what was seen.\n",
+        _ => "",
+    }
+}
+
+fn method(results: &Results) -> String {
     let Setting {
         sessions,
         idle_sessions,
@@ -46,7 +63,9 @@ fn method(setting: &Setting) -> String {
         proxy_core,
         load_core,
         ..
-    } = setting;
+    } = &results.setting;
+    let idle_rounds = results.of("idle").map_or(0, |idle| idle.rounds.len());
+    let idle_rounds = rounds(idle_rounds);
     let idle = grouped(*idle_sessions as u64);
     format!(
         "\n## How it is measured\n\n\
@@ -61,10 +80,17 @@ fn method(setting: &Setting) -> String {
          - A handshake is the connection, TLS if any, the upgrade, a Close each way and the end. Its latency is that up to the `101`.\n\
          - TLS is 1.3 with X25519 and a certificate with P-256. Each handshake is a full one.\n\
          - Memory is what the proxy's processes have more (`Pss`) with {idle} sessions that have said one message each, divided\n  \
-           by their number; a proxy is started anew for it. What the kernel keeps for sockets is not in it.\n\
+           by their number, in {idle_rounds}; a proxy is started anew for each. What the kernel keeps for sockets is not in it.\n\
          - Configurations are in [`benches/peers/config`](../benches/peers/config): as each proxy ships, without access logs; for nginx also with\n  \
            buffers of 32 KiB, for HAProxy also with `splice-auto`.\n"
     )
+}
+
+fn rounds(count: usize) -> String {
+    match count {
+        1 => "one round".to_owned(),
+        _ => format!("{count} rounds"),
+    }
 }
 
 fn machine(results: &Results) -> String {
