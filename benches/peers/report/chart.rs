@@ -89,7 +89,7 @@ fn groups(results: &Results, topic: Topic) -> Vec<Group<'_>> {
             bars: bars.collect(),
         })
     });
-    measured.collect()
+    measured.filter(|group| !group.bars.is_empty()).collect()
 }
 
 fn bar(y: u32, proxy: &str, value: f64, share: f64) -> String {
