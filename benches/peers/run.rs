@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Handshakes are made by fewer clients than messages: each of theirs is a thread.
 const CLIENTS: usize = 16;
 const CLIENTS_OVER_TLS: usize = 4;
+/// Messages from this size on have so many windows: few of them fit into one.
+const HUGE: usize = 1 << 20;
+pub(crate) const HUGE_WINDOWS: u32 = 4;
 /// Before the memory of a fresh proxy is looked at.
 const WARM_UP_SESSIONS: usize = 64;
 
@@ -157,6 +160,10 @@ impl<'a> Run<'a> {
         workload: &Workload,
         load: Load,
     ) -> Result<(Child, impl Read + use<>), Failure> {
+        let stretch = match load {
+            Load::Messages { size: HUGE.., .. } => HUGE_WINDOWS,
+            _ => 1,
+        };
         let job = Job {
             address: proxy.address(workload.over_tls),
             certificate: proxy.certificate(workload.over_tls).map(<[u8]>::to_vec),
@@ -168,8 +175,8 @@ impl<'a> Run<'a> {
                 (Load::Messages { .. }, Load::Idle) => WARM_UP_SESSIONS,
                 (Load::Messages { .. }, _) => self.arguments.sessions,
             },
-            warm_up: self.arguments.warm_up(),
-            window: self.arguments.window(),
+            warm_up: stretch * self.arguments.warm_up(),
+            window: stretch * self.arguments.window(),
             watched: proxy.processes()?,
         };
         let job = serde_json::to_string(&job)?;

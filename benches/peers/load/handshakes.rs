@@ -28,7 +28,7 @@ pub(super) fn measure(job: &Job, door: &Door) -> Result<Sample, Failure> {
         for client in clients {
             latencies.extend(client.join().map_err(|_| "a client panicked")??);
         }
-        window?.close(job, latencies)
+        window?.close(job, latencies.len() as f64, latencies)
     })
 }
 

@@ -32,10 +32,26 @@ const PATIENCE: Timespec = Timespec {
 pub(super) fn measure(job: &Job, door: &Door) -> Result<Sample, Failure> {
     let mut talks = Talks::open(job, door)?;
     talks.run(job.warm_up)?;
-    talks.latencies.clear();
+    talks.seen.forget();
     let window = Window::open(job)?;
     talks.run(job.window)?;
-    window.close(job, talks.latencies)
+    let count = talks.seen.bytes as f64 / talks.frames.echo.len() as f64;
+    window.close(job, count, talks.seen.latencies)
+}
+
+/// What came back.
+struct Seen {
+    /// Of large messages hardly any may be whole within a window.
+    bytes: usize,
+    /// Of whole messages, in nanoseconds.
+    latencies: Vec<u64>,
+}
+
+impl Seen {
+    fn forget(&mut self) {
+        self.bytes = 0;
+        self.latencies.clear();
+    }
 }
 
 /// What is sent, and what comes back.
@@ -94,7 +110,7 @@ struct Talks {
     frames: Frames,
     /// Of all sessions, one at a time.
     room: Vec<u8>,
-    latencies: Vec<u64>,
+    seen: Seen,
 }
 
 struct Talk {
@@ -134,7 +150,10 @@ impl Talks {
             talks,
             frames: Frames::new(kind, size, in_flight),
             room: vec![0; ROOM],
-            latencies: Vec::with_capacity(1 << 20),
+            seen: Seen {
+                bytes: 0,
+                latencies: Vec::with_capacity(1 << 20),
+            },
         };
         for number in 0..job.sessions {
             talks.talks[number].owe(in_flight, &talks.frames)?;
@@ -154,7 +173,7 @@ impl Talks {
             }
             for event in events.drain(..) {
                 let number = usize::try_from(event.data.u64())?;
-                self.talks[number].turn(&self.frames, &mut self.room, &mut self.latencies)?;
+                self.talks[number].turn(&self.frames, &mut self.room, &mut self.seen)?;
                 self.watch(number)?;
             }
         }
@@ -204,12 +223,7 @@ impl Talk {
         Ok(())
     }
 
-    fn turn(
-        &mut self,
-        frames: &Frames,
-        room: &mut [u8],
-        latencies: &mut Vec<u64>,
-    ) -> Result<(), Failure> {
+    fn turn(&mut self, frames: &Frames, room: &mut [u8], seen: &mut Seen) -> Result<(), Failure> {
         if self.was_full {
             self.send(frames)?;
         }
@@ -219,9 +233,10 @@ impl Talk {
                 Ok(0) => return Err("a session was ended".into()),
                 read => read?,
             };
+            seen.bytes += count;
             let whole = self.receive(&room[..count], &frames.echo)?;
             for due in self.due.drain(..whole) {
-                latencies.push(due.elapsed().as_nanos() as u64);
+                seen.latencies.push(due.elapsed().as_nanos() as u64);
             }
             if whole > 0 {
                 self.owe(whole, frames)?;

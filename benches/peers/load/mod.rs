@@ -64,19 +64,21 @@ impl Window {
         })
     }
 
-    /// `latencies`, in nanoseconds, has one for each that was counted.
-    fn close(self, job: &Job, mut latencies: Vec<u64>) -> Result<Sample, Failure> {
+    /// `count` came back, the beginnings of more among them; `latencies`, in nanoseconds, are of the whole ones.
+    fn close(self, job: &Job, count: f64, mut latencies: Vec<u64>) -> Result<Sample, Failure> {
         let took = self.began.elapsed().as_secs_f64();
         let cpu = processes::cpu(&job.watched)?.saturating_sub(self.cpu);
+        if count == 0.0 {
+            return Err("nothing came back within the window".into());
+        }
         latencies.sort_unstable();
-        let count = latencies.len() as f64;
         let us = |percent| percentile(&latencies, percent).map(|ns| ns as f64 / 1000.0);
-        let nothing = "nothing came back within the window";
-        Ok(Sample::from([
+        let mut sample = Sample::from([
             (Metric::CpuUs, cpu.as_secs_f64() * 1e6 / count),
             (Metric::PerSecond, count / took),
-            (Metric::P50Us, us(50).ok_or(nothing)?),
-            (Metric::P99Us, us(99).ok_or(nothing)?),
-        ]))
+        ]);
+        sample.extend(us(50).map(|us| (Metric::P50Us, us)));
+        sample.extend(us(99).map(|us| (Metric::P99Us, us)));
+        Ok(sample)
     }
 }

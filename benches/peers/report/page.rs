@@ -2,6 +2,7 @@
 
 use super::{PARTS, RESULTS, grouped, table};
 use crate::results::{Results, Setting};
+use crate::run::HUGE_WINDOWS;
 use crate::workload::Topic;
 
 /// Of fewer the median lies outside their range with more than 5 %.
@@ -71,7 +72,7 @@ fn method(results: &Results) -> String {
         "\n## How it is measured\n\n\
          - Everything is on one machine, over loopback. Each proxy has one worker on core {proxy_core}; clients and echo server are\n  \
            on core {load_core}. All proxies run; one at a time is loaded. In each round each has its turn with each workload for\n  \
-           {window_ms} ms, after a third of that as a warm-up; the order changes from round to round.\n\
+           {window_ms} ms ({HUGE_WINDOWS} times that for messages of 1 MiB), after a third of that as a warm-up; the order changes from round to round.\n\
          - A message is one round trip: a masked frame from the client through the proxy to the server, and a bare one back. The\n  \
            proxy has relayed two frames by then. There are {sessions} sessions, each with one message in flight if nothing else is said.\n  \
            The first messages of each session are compared byte for byte.\n\
