@@ -1,7 +1,7 @@
 //! One client: TCP, a full TLS handshake, a WebSocket handshake with a password.
 
 use crate::gateway::{Gateway, PASSWORD};
-use crate::{Failure, upstream};
+use crate::rig::{Failure, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddr;
@@ -75,7 +75,7 @@ impl Dialer {
         if status == 101 {
             return Ok(Attempt::Entered(Box::new(stream)));
         }
-        let retry_after = upstream::header(&head, "retry-after")
+        let retry_after = header(&head, "retry-after")
             .and_then(|seconds| seconds.parse().ok())
             .map(Duration::from_secs);
         Ok(Attempt::Refused {

@@ -1,7 +1,7 @@
 //! The gateway as a process of its own, with TLS and passwords; what it uses of the machine.
 
-use crate::{Arguments, Failure, upstream};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use crate::Arguments;
+use crate::rig::{Failure, certificate, usage};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::SocketAddr;
@@ -13,8 +13,6 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-/// Of `/proc/PID/stat`; a constant of the kernel's interface.
-const TICK: Duration = Duration::from_millis(10);
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
@@ -42,13 +40,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 impl Gateway {
     pub(crate) async fn start(arguments: &Arguments, server: SocketAddr) -> Result<Self, Failure> {
         let folder = TempDir::new()?;
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()])?;
-        fs::write(folder.path().join("server.pem"), cert.pem())?;
-        fs::write(
-            folder.path().join("server.key"),
-            signing_key.serialize_pem(),
-        )?;
+        let certificate = certificate::write(folder.path())?;
         fs::write(folder.path().join("users"), passwords(arguments)?)?;
         let toml = configuration(&arguments.server, server);
         fs::write(folder.path().join("wsgate.toml"), toml)?;
@@ -63,24 +55,16 @@ impl Gateway {
         Ok(Self {
             address: timeout(START_WITHIN, listening(log)).await??,
             child,
-            certificate: cert.der().clone(),
+            certificate,
             _folder: folder,
         })
     }
 
     pub(crate) fn usage(&self) -> Result<Usage, Failure> {
         let pid = self.child.id().ok_or("the gateway has ended")?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, behind_name) = stat.rsplit_once(')').ok_or("a strange /proc/PID/stat")?;
-        let fields: Vec<&str> = behind_name.split_whitespace().collect();
-        // User and system time are fields 14 and 15 of proc(5).
-        let ticks = fields[11].parse::<u32>()? + fields[12].parse::<u32>()?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let resident = upstream::header(&status, "VmRSS").ok_or("no VmRSS")?;
-        let kib: u64 = resident.trim_end_matches(" kB").trim().parse()?;
         Ok(Usage {
-            cpu: TICK * ticks,
-            memory: kib * 1024,
+            cpu: usage::cpu(pid)?,
+            memory: usage::memory(pid)?,
         })
     }
 

@@ -3,9 +3,10 @@
 //! The clock of a message starts when it was due, not when it could be sent: an answer that is late
 //! makes the messages behind it late too, as a user would notice.
 
-use crate::Failure;
 use crate::client::{Attempt, Dialer};
 use crate::gateway::LIVE_USER;
+use crate::rig::Failure;
+use crate::rig::random::Random;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -125,7 +126,7 @@ async fn talk(mut stream: TlsStream<TcpStream>, live: std::sync::Arc<Live>) -> R
 }
 
 /// Between 100 and 200 ms, so that sessions don't march in step.
-pub(crate) struct Pauses(u64);
+pub(crate) struct Pauses(Random);
 
 impl Pauses {
     pub(crate) fn new() -> Self {
@@ -133,18 +134,15 @@ impl Pauses {
         let seed = key.bytes().fold(1, |seed: u64, byte| {
             seed.wrapping_mul(31).wrapping_add(byte.into())
         });
-        Self(seed | 1)
+        Self(Random::new(seed))
     }
 
     fn next(&mut self) -> Duration {
         Duration::from_micros(100_000 + self.below(100_000))
     }
 
-    /// From 0 to `limit`, by xorshift.
+    /// From 0 up to `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
+        self.0.below(limit)
     }
 }

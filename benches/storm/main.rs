@@ -18,15 +18,17 @@ mod client;
 mod gateway;
 mod live;
 mod report;
+#[path = "../rig/mod.rs"]
+mod rig;
 mod storm;
-mod upstream;
 
 use clap::Parser;
 use client::Dialer;
 use gateway::{Gateway, Usage};
 use live::Live;
 use report::{Phase, Report};
-use std::error::Error;
+use rig::Failure;
+use rig::echo::{self, Echo};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +37,6 @@ use std::time::Duration;
 use storm::Storm;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::sleep;
-use upstream::Upstream;
-
-/// Anything; it ends the run.
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// From the last of the talking sessions' handshakes to the first number.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -87,12 +85,12 @@ struct Arguments {
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     wsgate::net::raise_open_files()?;
+    if arguments.upstream {
+        return echo::serve();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    if arguments.upstream {
-        return runtime.block_on(upstream::serve());
-    }
     let report = runtime.block_on(run(&arguments))?;
     if arguments.json {
         println!("{:#}", report.json());
@@ -106,7 +104,7 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(arguments: &Arguments) -> Result<Report, Failure> {
-    let upstream = Upstream::start().await?;
+    let upstream = Echo::start()?;
     let gateway = Gateway::start(arguments, upstream.address).await?;
     let (broken, mut breaks) = mpsc::channel(1);
     tokio::select! {

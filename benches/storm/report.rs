@@ -1,6 +1,7 @@
 //! The result, for people and for programs.
 
 use crate::Arguments;
+use crate::rig::percentile;
 use crate::storm::{Storm, Tally};
 use serde_json::{Value, json};
 use std::fmt;
@@ -130,10 +131,4 @@ fn ms(sorted: &[Duration], percent: usize) -> String {
         || "-".to_owned(),
         |at| format!("{:.1} ms", at.as_secs_f64() * 1000.0),
     )
-}
-
-/// The value that so many of a hundred don't exceed.
-fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied()
 }

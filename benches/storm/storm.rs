@@ -1,8 +1,9 @@
 //! Clients that come all at once, and come again for as long as they are refused.
 
+use crate::Arguments;
 use crate::client::{Attempt, Dialer};
 use crate::live::Pauses;
-use crate::{Arguments, Failure};
+use crate::rig::Failure;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,159 @@
+//! wsgate beside the proxies that a distribution has: what a message, a handshake and a quiet session cost.
+//!
+//! HAProxy, nginx and Caddy take part where they are installed (`apt-get install haproxy nginx-light caddy`).
+//! Every proxy has one worker on one core; clients and an echo server have another one.
+//!
+//! ```sh
+//! cargo bench --bench peers -- --quick                          # two minutes
+//! cargo bench --bench peers -- --rounds 15 --write docs         # half an hour; writes docs/benchmarks.md
+//! cargo bench --bench peers -- --only binary-125,handshake-tls
+//! cargo bench --bench peers -- --from docs/benchmarks/results.json --write docs
+//! ```
+//!
+//! Proxies are compared within a round, where each has its turn, and what is compared is the time that its
+//! processes spent on a core: both suffer little from what else the machine does. Rates and latencies
+//! don't bear company. Linux only.
+
+mod clock;
+mod load;
+mod metric;
+mod processes;
+mod proxies;
+mod report;
+mod results;
+#[path = "../rig/mod.rs"]
+mod rig;
+mod run;
+mod setting;
+mod statistics;
+mod workload;
+
+use clap::Parser;
+use results::Results;
+use rig::{Failure, echo};
+use run::Run;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use workload::Workload;
+
+/// What is measured, and how long.
+#[derive(Debug, Clone, Parser)]
+#[command(about = "wsgate beside HAProxy, nginx and Caddy")]
+struct Arguments {
+    /// Short rounds, and text of two sizes only.
+    #[arg(long)]
+    quick: bool,
+    /// How often each proxy has its turn with each workload; 15, or 3 with `--quick`.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Workloads by name, separated by commas; all without it.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Sessions that carry messages.
+    #[arg(long, default_value_t = 64)]
+    sessions: usize,
+    /// Quiet sessions, as far as the limit of open files allows; 9000, or 2000 with `--quick`.
+    #[arg(long)]
+    idle: Option<usize>,
+    /// Milliseconds of each measurement; 1000, or 300 with `--quick`.
+    #[arg(long)]
+    window: Option<u64>,
+    /// The core of the proxies.
+    #[arg(long, default_value_t = 0)]
+    proxy_core: usize,
+    /// The core of everything else.
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    /// Another program than the one of this build.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_wsgate"))]
+    wsgate: PathBuf,
+    /// Results of an earlier run instead of a new one.
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// The folder for `benchmarks.md` and what belongs to it.
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// A file for the results.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Only the server behind the proxies.
+    #[arg(long, hide = true)]
+    upstream: bool,
+    /// Only the clients, with a job.
+    #[arg(long, hide = true)]
+    load: Option<String>,
+    /// What `cargo bench` says to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments = Arguments::parse();
+    wsgate::net::raise_open_files()?;
+    if arguments.upstream {
+        return echo::serve();
+    }
+    if let Some(job) = &arguments.load {
+        return load::run(job);
+    }
+    let results = match &arguments.from {
+        Some(file) => serde_json::from_str(&fs::read_to_string(file)?)?,
+        None => Run::new(&arguments)?.measure(&arguments.workloads()?)?,
+    };
+    tell(&arguments, &results)?;
+    if results.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} measurements came to nothing", results.failures.len()).into())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn tell(arguments: &Arguments, results: &Results) -> Result<(), Failure> {
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_string_pretty(results)?)?;
+    }
+    match &arguments.write {
+        Some(folder) => report::write(results, folder),
+        None => {
+            println!("{}", report::tables(results)?);
+            Ok(())
+        }
+    }
+}
+
+impl Arguments {
+    fn workloads(&self) -> Result<Vec<Workload>, Failure> {
+        let all = workload::all();
+        if self.only.is_empty() {
+            let chosen = all.into_iter().filter(|w| !(self.quick && w.is_long));
+            return Ok(chosen.collect());
+        }
+        let mut chosen = Vec::new();
+        for name in &self.only {
+            let found = all.iter().find(|workload| workload.name == *name);
+            let names = || all.iter().map(|w| &*w.name).collect::<Vec<_>>().join(", ");
+            chosen.push(
+                found
+                    .cloned()
+                    .ok_or_else(|| format!("no workload `{name}`; there are {}", names()))?,
+            );
+        }
+        Ok(chosen)
+    }
+
+    fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 3 } else { 15 })
+    }
+
+    fn idle_sessions(&self) -> Result<usize, Failure> {
+        let wanted = self.idle.unwrap_or(if self.quick { 2000 } else { 9000 });
+        Ok(wanted.min(usize::try_from(proxies::max_sessions()?)?))
+    }
+
+    fn window(&self) -> Duration {
+        let default = if self.quick { 300 } else { 1000 };
+        Duration::from_millis(self.window.unwrap_or(default))
+    }
+}

@@ -1,0 +1,243 @@
+//! The proxies: which there are, how each is configured, started and ended.
+
+use crate::clock::pause;
+use crate::load::Door;
+use crate::processes::{pinned, tree};
+use crate::rig::{Failure, certificate};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const TRIES: u32 = 200;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+/// Files of a proxy that are no sessions.
+const OTHER_FILES: u64 = 600;
+
+/// A proxy as it is configured here.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Found on `PATH`.
+    program: &'static str,
+    file: &'static str,
+    template: &'static str,
+    /// Where the template leaves room for a variant.
+    more: &'static str,
+    arguments: &'static [&'static str],
+    version: &'static str,
+}
+
+/// That of this project.
+pub(crate) const OWN: &str = "wsgate";
+
+const HAPROXY: Kind = Kind {
+    name: "HAProxy",
+    program: "haproxy",
+    file: "haproxy.cfg",
+    template: include_str!("config/haproxy.cfg"),
+    more: "",
+    arguments: &["-db", "-f", "haproxy.cfg"],
+    version: "-v",
+};
+
+const NGINX: Kind = Kind {
+    name: "nginx",
+    program: "nginx",
+    file: "nginx.conf",
+    template: include_str!("config/nginx.conf"),
+    more: "",
+    arguments: &["-e", "stderr", "-p", ".", "-c", "nginx.conf"],
+    version: "-v",
+};
+
+/// All of them, in the order of the tables.
+pub(crate) const ALL: [Kind; 6] = [
+    Kind {
+        name: OWN,
+        program: OWN,
+        file: "wsgate.toml",
+        template: include_str!("config/wsgate.toml"),
+        more: "",
+        arguments: &["run", "wsgate.toml"],
+        version: "--version",
+    },
+    HAPROXY,
+    Kind {
+        name: "HAProxy, splice",
+        more: "option splice-auto",
+        ..HAPROXY
+    },
+    NGINX,
+    Kind {
+        name: "nginx, 32k",
+        more: "proxy_buffer_size 32k; proxy_buffers 8 32k; proxy_busy_buffers_size 64k;",
+        ..NGINX
+    },
+    Kind {
+        name: "Caddy",
+        program: "caddy",
+        file: "Caddyfile",
+        template: include_str!("config/Caddyfile"),
+        more: "",
+        arguments: &["run", "--adapter", "caddyfile", "--config", "Caddyfile"],
+        version: "version",
+    },
+];
+
+impl Kind {
+    /// Where its program is; wsgate's is that of this build, or `own`.
+    pub(crate) fn find(&self, own: &Path) -> Option<PathBuf> {
+        if self.name == OWN {
+            return Some(own.to_owned());
+        }
+        let path = std::env::var_os("PATH")?;
+        // Debian has them where the PATH of an ordinary user does not lead.
+        let more = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+        std::env::split_paths(&path)
+            .chain(more)
+            .map(|folder| folder.join(self.program))
+            .find(|program| program.is_file())
+    }
+
+    /// The first line of what it says of itself.
+    pub(crate) fn version(&self, program: &Path) -> Result<String, Failure> {
+        let said = Command::new(program).arg(self.version).output()?;
+        // nginx says it on standard error.
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let line = said.lines().next().unwrap_or_default();
+        let line = line.strip_prefix("nginx version: ").unwrap_or(line);
+        Ok(line.split(" - http").next().unwrap_or(line).to_owned())
+    }
+}
+
+/// Running; ended when it is dropped.
+pub(crate) struct Proxy {
+    pub(crate) name: &'static str,
+    child: Child,
+    plain: SocketAddr,
+    tls: SocketAddr,
+    certificate: Vec<u8>,
+    folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts it on `core` before `backend`, and waits until a client comes through both ways.
+    pub(crate) fn start(
+        kind: &Kind,
+        program: &Path,
+        backend: SocketAddr,
+        core: usize,
+    ) -> Result<Self, Failure> {
+        let folder = TempDir::new()?;
+        let certificate = certificate::write(folder.path())?.to_vec();
+        let [plain, tls] = free_ports()?;
+        let text = kind.configuration([plain, tls, backend])?;
+        fs::write(folder.path().join(kind.file), text)?;
+        // HAProxy wants both in one file.
+        let both = ["server.pem", "server.key"].map(|name| fs::read(folder.path().join(name)));
+        let [pem, key] = both;
+        fs::write(folder.path().join("both.pem"), [pem?, key?].concat())?;
+        let said = File::create(folder.path().join("said"))?;
+        let mut command = Command::new(program);
+        command
+            .args(kind.arguments)
+            .current_dir(folder.path())
+            .env("GOMAXPROCS", "1")
+            .env("HOME", folder.path())
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said);
+        let mut proxy = Self {
+            name: kind.name,
+            child: pinned(core, || Ok(command.spawn()?))?,
+            plain,
+            tls,
+            certificate,
+            folder,
+        };
+        proxy.ready()?;
+        Ok(proxy)
+    }
+
+    fn ready(&mut self) -> Result<(), Failure> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            if self.child.try_wait()?.is_some() {
+                break;
+            }
+            let open = |over_tls| self.door(over_tls)?.open();
+            match open(false).and_then(|_| open(true)) {
+                Ok(_) => return Ok(()),
+                Err(failure) => last = Some(failure),
+            }
+            pause(BETWEEN_TRIES);
+        }
+        let said = fs::read_to_string(self.folder.path().join("said"))?;
+        Err(format!("{} did not start ({last:?}): {said}", self.name).into())
+    }
+
+    fn door(&self, over_tls: bool) -> Result<Door, Failure> {
+        Door::new(self.address(over_tls), self.certificate(over_tls))
+    }
+
+    pub(crate) fn address(&self, over_tls: bool) -> SocketAddr {
+        if over_tls { self.tls } else { self.plain }
+    }
+
+    /// What its clients trust, where they come over TLS.
+    pub(crate) fn certificate(&self, over_tls: bool) -> Option<&[u8]> {
+        over_tls.then_some(&*self.certificate)
+    }
+
+    pub(crate) fn processes(&self) -> Result<Vec<u32>, Failure> {
+        tree(self.child.id())
+    }
+}
+
+impl Drop for Proxy {
+    /// In order, so that none leaves a worker behind.
+    fn drop(&mut self) {
+        let pid = Pid::from_child(&self.child);
+        // Whether it has ended before is the same to us.
+        let _ = kill_process(pid, Signal::TERM);
+        for _ in 0..TRIES {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            pause(BETWEEN_TRIES);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Kind {
+    fn configuration(&self, [plain, tls, backend]: [SocketAddr; 3]) -> Result<String, Failure> {
+        let text = self
+            .template
+            .replace("@PLAIN@", &plain.port().to_string())
+            .replace("@TLS@", &tls.port().to_string())
+            .replace("@BACKEND@", &backend.port().to_string())
+            .replace("@SESSIONS@", &max_sessions()?.to_string())
+            .replace("@FILES@", &(2 * max_sessions()?).to_string())
+            .replace("@MORE@", self.more);
+        Ok(text)
+    }
+}
+
+/// As many as a proxy can have: two files for each.
+pub(crate) fn max_sessions() -> Result<u64, Failure> {
+    let files = wsgate::net::raise_open_files()?.soft;
+    Ok(files.min(1 << 20).saturating_sub(OTHER_FILES) / 2)
+}
+
+/// Nobody else is likely to take them before the proxy does.
+fn free_ports() -> Result<[SocketAddr; 2], Failure> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let [one, other] = [TcpListener::bind(any)?, TcpListener::bind(any)?];
+    Ok([one.local_addr()?, other.local_addr()?])
+}
