@@ -126,6 +126,8 @@ pub(super) async fn serve(arrival: Arrival) {
         deadline,
     };
     let arrived = tokio::select! {
+        // A plain connection has arrived at once, and need not hear of the drain here.
+        biased;
         arrived = arrival::arrive(&terms, &site, entrance, accepted) => arrived,
         () = gate.closing_time() => return,
     };
@@ -182,6 +184,7 @@ async fn speak_http(
         .max_buf_size(listener.max_header_size + WRITES_MAX)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
     let result = tokio::select! {
+        biased;
         result = poll_fn(|cx| http.poll_without_shutdown(cx)) => result,
         () = exchange.closing_time() => Ok(()),
     };

@@ -11,7 +11,7 @@ use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
-use crate::relay::{Control, Early, Negotiated, Outcome, Relayed, Rules, relay};
+use crate::relay::{Control, Early, Negotiated, Outcome, Relayed, relay};
 use crate::session::{Registered, Session};
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
@@ -26,7 +26,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tracing::debug;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -142,7 +141,6 @@ pub(super) fn carry(
         account,
         handshake_took,
     } = tunnel;
-    limit_silence(service.courses.rules(), &[&client, &opened.stream]);
     let control = session.control.clone();
     let worker = held.1.worker;
     let course = service.courses.of(worker);
@@ -239,17 +237,6 @@ impl Drop for Live {
         if let Some(registered) = &self.registered {
             let counts = self.gate.metrics.at(registered.worker());
             counts.ended(registered.session(), None);
-        }
-    }
-}
-
-/// A peer that vanished without a word acknowledges nothing: the kernel ends such a leg, even where
-/// the relay waits for nothing from it.
-fn limit_silence(rules: &Rules, legs: &[&Stream]) {
-    let Some(limit) = rules.write else { return };
-    for leg in legs {
-        if let Err(cause) = leg.set_user_timeout(limit) {
-            debug!(%cause, "TCP_USER_TIMEOUT");
         }
     }
 }

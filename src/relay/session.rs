@@ -38,6 +38,8 @@ pub(super) struct Session<S> {
     pub(super) last_data: Tick,
     /// Spreads the deadlines of sessions that began together.
     pub(super) jitter: u8,
+    /// The kernel was not yet told for how long a peer may be silent.
+    pub(super) is_young: bool,
     /// The deadlines may have come nearer.
     pub(super) restless: bool,
     /// The session has turned towards its end, or has something to say: both lanes must be seen to again.
@@ -89,6 +91,7 @@ impl<S> Session<S> {
             last_data: now,
             timer,
             jitter,
+            is_young: true,
             restless: true,
             turned: false,
         }

@@ -6,10 +6,11 @@ use super::lane::Event;
 use super::leg::Inlet;
 use super::pace::Pace;
 use super::session::{Session, Way};
+use super::wire::Wire;
 use super::{End, Loss, Side};
 use std::time::Duration;
 
-impl<S> Session<S> {
+impl<S: Wire> Session<S> {
     /// Acts on the deadlines that have passed and has the session woken at the next.
     pub(super) fn keep_time(&mut self, now: Tick) {
         self.restless = false;
@@ -17,6 +18,7 @@ impl<S> Session<S> {
             now,
             next: Tick::NEVER,
         };
+        self.watch_silence(&mut alarm);
         self.watch_writing(&mut alarm);
         self.watch_broken(&mut alarm);
         if self.ending.is_none() {
@@ -28,6 +30,23 @@ impl<S> Session<S> {
         self.timer.arm(alarm.next, now);
     }
 
+    /// A peer that vanished without a word acknowledges nothing: the kernel ends such a leg, even where
+    /// the relay waits for nothing from it. It is told so once the session has lasted a moment, which
+    /// spares those that are over sooner, and is no later for the others: when the limit is set makes no
+    /// difference to it, only how long the oldest byte has waited by the time it is sent again.
+    fn watch_silence(&mut self, alarm: &mut Alarm) {
+        let Some(limit) = self.rules().write.filter(|_| self.is_young) else {
+            return;
+        };
+        if alarm.rings(self.began.tick(), limit.min(YOUTH)) {
+            self.is_young = false;
+            self.client.stream.limit_silence(limit);
+            self.upstream.stream.limit_silence(limit);
+        }
+    }
+}
+
+impl<S> Session<S> {
     fn watch_writing(&mut self, alarm: &mut Alarm) {
         let Some(limit) = self.rules().write else {
             return;
@@ -140,6 +159,9 @@ impl<S> Session<S> {
         limit.saturating_mul(thousandths) / 1000
     }
 }
+
+/// So long a session may be over before the kernel need know of its rules.
+const YOUTH: Duration = Duration::from_secs(1);
 
 /// How long a leg whose writes fail may still be heard.
 const LAST_WORDS: Duration = Duration::from_millis(100);
