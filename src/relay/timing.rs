@@ -155,7 +155,7 @@ impl<S> Session<S> {
 
     /// `limit` give or take a tenth, the same for all deadlines of this session.
     fn spread(&self, limit: Duration) -> Duration {
-        let thousandths = 900 + u32::from(self.jitter) * 200 / 255;
+        let thousandths = 900 + u32::from(self.timer.spread()) * 200 / 255;
         limit.saturating_mul(thousandths) / 1000
     }
 }
