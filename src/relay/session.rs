@@ -27,9 +27,7 @@ pub(super) struct Session<S> {
     pub(super) timer: Timer,
     /// Present if the route limits what may pass.
     pub(super) pacing: Option<Box<Pacing>>,
-    /// Present from the moment at which the end is certain.
-    pub(super) ending: Option<Box<Ending>>,
-    early: Option<Box<Early>>,
+    pub(super) edge: Option<Box<Edge>>,
     watcher: Watcher,
     pub(super) began: Moment,
     /// When the last data frame passed, either way.
@@ -40,6 +38,12 @@ pub(super) struct Session<S> {
     pub(super) restless: bool,
     /// The session has turned towards its end, or has something to say: both lanes must be seen to again.
     pub(super) turned: bool,
+}
+
+/// What a session has only until its first poll, or only from the moment at which its end is certain.
+pub(super) enum Edge {
+    Beginning(Early),
+    Ending(Ending),
 }
 
 /// Which way bytes go.
@@ -77,8 +81,7 @@ impl<S> Session<S> {
             to_client: Direction::new(Sender::Server, negotiated.deflate),
             pacing: Pacing::new(&course.rules.limits, account),
             course,
-            ending: None,
-            early: is_early.then(|| Box::new(early)),
+            edge: is_early.then(|| Box::new(Edge::Beginning(early))),
             watcher: Watcher::default(),
             began: timer.moment(),
             last_data: now,
@@ -147,7 +150,7 @@ impl<S> Session<S> {
 
     /// What became of the session, once nothing is left to be done.
     fn outcome(&self) -> Option<Outcome> {
-        let ending = self.ending.as_ref().filter(|ending| self.is_over(ending))?;
+        let ending = self.ending().filter(|ending| self.is_over(ending))?;
         Some(Outcome {
             ended_by: ending.by,
             end: ending.end,
@@ -162,7 +165,9 @@ impl<S> Session<S> {
 
 impl<S: Wire> Session<S> {
     fn receive_early(&mut self, cx: &mut Context<'_>) {
-        let Some(early) = self.early.take() else {
+        let is_fresh = |edge: &mut Box<Edge>| matches!(**edge, Edge::Beginning(_));
+        let edge = self.edge.take_if(is_fresh).map(|edge| *edge);
+        let Some(Edge::Beginning(early)) = edge else {
             return;
         };
         for (way, bytes) in [
@@ -201,7 +206,7 @@ impl<S: Wire> Session<S> {
 
     /// A leg whose Close handshake is done does not wait for the other one: its stream ends now.
     fn part_early(&mut self, cx: &mut Context<'_>) {
-        if self.ending.is_some() {
+        if self.ending().is_some() {
             let now = self.timer.now();
             self.client.hang_up(cx, now);
             self.upstream.hang_up(cx, now);
@@ -230,10 +235,10 @@ impl<S: Wire> Session<S> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
         let before = self.reading();
         self.be_woken_by(cx.waker(), control);
+        self.receive_early(cx);
         if let Some(order) = control.take() {
             self.obey(&order);
         }
-        self.receive_early(cx);
         self.work(cx);
         let after = self.reading();
         self.course.tally.add(&before, &after, self.timer.now());
