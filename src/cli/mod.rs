@@ -6,7 +6,9 @@ mod health;
 mod run;
 mod schema;
 
+use crate::causes;
 use clap::{Parser, Subcommand};
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,11 +74,9 @@ pub fn main() -> ExitCode {
     clippy::print_stderr,
     reason = "this is the program's voice before there is a log"
 )]
-fn complain(error: &dyn std::error::Error) {
+fn complain(error: &(dyn Error + 'static)) {
     eprintln!("wsgate: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
+    for cause in causes::of(error) {
+        eprintln!("  because: {cause}");
     }
 }
