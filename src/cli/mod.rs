@@ -9,6 +9,8 @@ mod schema;
 use crate::causes;
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,5 +80,17 @@ fn complain(error: &(dyn Error + 'static)) {
     eprintln!("wsgate: {error}");
     for cause in causes::of(error) {
         eprintln!("  because: {cause}");
+    }
+}
+
+/// Prints what was asked for. Whoever reads it may have had enough before the end, as `head` does.
+fn answer(text: impl Display) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
