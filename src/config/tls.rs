@@ -35,7 +35,7 @@ pub struct ClientCertificates {
 }
 
 section! {
-    /// TLS of a listener. All files are followed: a renewed one is used from the next handshake on.
+    /// TLS of a listener. All files are followed: new handshakes use a renewed one within seconds.
     pub(super) struct ListenerTlsKeys at "`[listeners.tls]`" {
         /// Chosen by the name that the client asks for (SNI); the first serves clients that ask
         /// for an unknown name or for none.
