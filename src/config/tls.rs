@@ -49,7 +49,8 @@ section! {
             ("1.2", TlsVersion::V1_2),
             ("1.3", TlsVersion::V1_3),
         ]), or("1.2");
-        /// Roots of certificates that clients show (mTLS). Left out: clients are not asked for one.
+        /// Roots of certificates that clients show (mTLS), which must be of version 3, as those
+        /// with extensions are. Left out: clients are not asked for one.
         /// A change of this file or of `crl` also ends the resumption of earlier TLS sessions;
         /// WebSocket sessions that are open stay.
         pub(super) client_ca: Option<PathBuf> = existing_file("PEM certificates"), optional;
