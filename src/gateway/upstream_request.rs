@@ -29,12 +29,13 @@ pub(super) fn upstream_ask(
     exchange.site.reserved.strip(&mut headers);
 
     let rewritten = service.rewrite.apply(&target.path);
+    let asked_for = story.client.asked_for().map(ToString::to_string);
     Forwarded {
-        chain: story.client.chain.clone(),
+        chain: &story.client.chain,
         scheme: story.client.scheme,
-        host: story.client.authority(target).to_string(),
-        prefix: rewritten.prefix,
-        request_id: story.id.clone(),
+        host: asked_for.as_deref().unwrap_or(&host),
+        prefix: rewritten.prefix.as_deref(),
+        request_id: story.id.as_str(),
     }
     .apply(&mut headers);
     identify(service, permit, &mut headers);

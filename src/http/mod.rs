@@ -51,5 +51,5 @@ pub use opaque::opaque_value;
 pub use origin::{Origin, OriginError, Scheme};
 pub use path::PathError;
 pub use reply::{refusal, to_bytes};
-pub use request_id::request_id;
+pub use request_id::RequestId;
 pub use target::{Target, TargetError};
