@@ -2,9 +2,9 @@
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
-//! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
-//! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
-//! told, `facts` what is told to those who run it.
+//! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
+//! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
+//! handshake, `failure` says what a client is told, `facts` what is told to those who run it.
 
 mod affinity;
 mod arrival;
