@@ -86,7 +86,7 @@ async fn an_idle_session_holds_little() {
         upstream.url()
     ));
     let count = of_a_session(&gateway, &upstream, None).await;
-    check(&count, 1_360);
+    check(&count, 800);
 }
 
 #[tokio::test]
@@ -110,5 +110,5 @@ async fn an_idle_session_over_tls_holds_its_keys() {
         ),
     );
     let count = of_a_session(&gateway, &upstream, Some(&authority)).await;
-    check(&count, 3_810);
+    check(&count, 3_250);
 }
