@@ -71,8 +71,8 @@ fn a_refusal(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| {
         counts.accepted(&session.names().listener);
         counts.refused(
-            &session.listener,
-            Some(&session.route),
+            &session.names().listener,
+            Some(&session.names().route),
             403,
             "origin_refused",
         );
