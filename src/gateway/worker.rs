@@ -4,9 +4,11 @@
 //! connection goes to the worker with the fewest before it is registered with any runtime
 //! (`docs/decisions/0001-workers.md`).
 
+use crate::net::start_reactor;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -49,13 +51,19 @@ impl Workers {
                 load: AtomicUsize::new(0),
             });
             let (stop, stopped) = oneshot::channel();
+            let (report, is_up) = mpsc::channel();
             let thread = std::thread::Builder::new()
                 .name(format!("wsgate-{index}"))
                 .spawn(move || {
-                    // The sender's end, by word or by drop, ends the thread and its tasks.
-                    let _ = runtime.block_on(stopped);
+                    runtime.block_on(async {
+                        // Now, while there surely are descriptors to be had.
+                        let _ = report.send(start_reactor());
+                        // The sender's end, by word or by drop, ends the thread and its tasks.
+                        let _ = stopped.await;
+                    });
                     runtime.shutdown_background();
                 })?;
+            is_up.recv().map_err(io::Error::other)??;
             running.push((stop, thread));
         }
         Ok((

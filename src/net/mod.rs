@@ -21,6 +21,7 @@ pub use process::{OpenFiles, raise_open_files, usable_cores};
 #[doc(hidden)]
 pub use proxy_protocol::fuzzing;
 pub use proxy_protocol::{Endpoints, Proxied, ProxyError, Version as ProxyVersion};
+pub use reactor::start_reactor;
 pub use secure::Secure;
 pub use socket::Socket;
 #[cfg(test)]

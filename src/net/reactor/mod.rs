@@ -44,6 +44,20 @@ struct Reactor {
     events: Vec<epoll::Event>,
 }
 
+/// Starts the calling thread's reactor, from a task of the runtime that runs there. Else its first socket
+/// does, if there is a descriptor left by then.
+///
+/// # Errors
+/// What the system says: no more descriptors or memory.
+pub fn start_reactor() -> io::Result<()> {
+    REACTOR.with_borrow_mut(|reactor| {
+        if reactor.is_none() {
+            *reactor = Some(Reactor::start()?);
+        }
+        Ok(())
+    })
+}
+
 /// A socket's place in the reactor of the thread that made it; of no use on any other.
 #[derive(Debug)]
 pub(super) struct Registration {
