@@ -57,6 +57,7 @@ pub(super) async fn open(
         ..upstream_ask(story, service, &permit, &bond, parts, target)
     };
     let mut opened = service.pool.open(&ask).await?;
+    let now = Instant::now();
     let mut answer = switching_protocols(service, &handshake, &mut opened);
     bond.apply(answer.headers_mut());
     let session = Session {
@@ -78,20 +79,19 @@ pub(super) async fn open(
             .as_ref()
             .map(|identity| identity.to_string().into()),
         subprotocol: opened.subprotocol.as_deref().map(Into::into),
-        opened: Instant::now(),
+        opened: now,
         control: Arc::new(Control::new()),
     };
     let account = service
         .rates
         .account(permit.identity.as_ref(), story.client.address);
-    let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
         seats: permit.seats,
         account,
-        handshake_took,
+        handshake_took: now.saturating_duration_since(story.started),
     });
     Ok(answer)
 }

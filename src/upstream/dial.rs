@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
@@ -66,7 +67,8 @@ impl Patience {
     ) -> Result<T, OpenError> {
         let until = self.until.min(Instant::now() + self.connect);
         let name = || endpoint.name.clone();
-        match timeout_at(until, step).await {
+        // In its place: a step is large, and would be moved more than once.
+        match timeout_at(until, pin!(step)).await {
             Ok(Ok(made)) => Ok(made),
             Ok(Err(source)) if stage == Stage::Tls => Err(OpenError::Tls {
                 endpoint: name(),
