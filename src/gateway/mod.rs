@@ -19,6 +19,7 @@ mod link;
 mod listener;
 mod passing;
 mod plain;
+mod presence;
 mod rates;
 mod request;
 mod service;
@@ -50,7 +51,7 @@ use turn::Turn;
 #[derive(Debug)]
 pub struct Gate {
     site: ArcSwap<Site>,
-    registry: Arc<Registry>,
+    registry: Registry,
     workers: Workers,
     connections: Arc<Semaphore>,
     max_connections: u32,
@@ -69,7 +70,7 @@ impl Gate {
         let max_connections = u32::try_from(server.max_connections).unwrap_or(u32::MAX >> 4);
         Self {
             site: ArcSwap::new(site),
-            registry: Arc::new(Registry::new(workers.len())),
+            registry: Registry::new(workers.len()),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
             metrics: Metrics::new(workers.len()),
             turns: (0..workers.len()).map(|_| Turn::default()).collect(),

@@ -6,13 +6,13 @@ use super::body::Broken;
 use super::link::Link;
 use super::request::Story;
 use super::service::Service;
+use crate::causes;
 use crate::http::{RequestId, Target};
 use crate::telemetry::access_log::Requested;
 use crate::upstream::{AnswerCut, Streamed};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use std::error::Error;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -187,8 +187,7 @@ impl End {
 
     fn detail(&self) -> Option<String> {
         let Self::Cut(cut) = self else { return None };
-        let cause = cut.source().map(|cause| format!(": {cause}"));
-        Some(format!("{cut}{}", cause.unwrap_or_default()))
+        Some(causes::in_line(cut))
     }
 }
 

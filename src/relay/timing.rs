@@ -21,7 +21,7 @@ impl<S: Wire> Session<S> {
         self.watch_silence(&mut alarm);
         self.watch_writing(&mut alarm);
         self.watch_broken(&mut alarm);
-        if self.ending.is_none() {
+        if self.ending().is_none() {
             self.watch_age(&mut alarm);
             self.watch_pulse(Side::Client, &mut alarm);
             self.watch_pulse(Side::Upstream, &mut alarm);
@@ -100,7 +100,7 @@ impl<S> Session<S> {
         let pulse = &mut self.leg_mut(side).pulse;
         let was_due = pulse.wants_ping();
         match pulse.check(alarm.now, can_answer, interval, timeout) {
-            Verdict::Dead if self.ending.is_none() => self.no_pong(side),
+            Verdict::Dead if self.ending().is_none() => self.no_pong(side),
             Verdict::Dead => {}
             Verdict::Alive(next) => {
                 alarm.next = alarm.next.min(next);
@@ -110,7 +110,7 @@ impl<S> Session<S> {
     }
 
     fn watch_ending(&mut self, alarm: &mut Alarm) {
-        let Some(ending) = &self.ending else {
+        let Some(ending) = self.ending() else {
             return;
         };
         let (grace, deadline) = (ending.grace, ending.deadline);
@@ -155,7 +155,7 @@ impl<S> Session<S> {
 
     /// `limit` give or take a tenth, the same for all deadlines of this session.
     fn spread(&self, limit: Duration) -> Duration {
-        let thousandths = 900 + u32::from(self.jitter) * 200 / 255;
+        let thousandths = 900 + u32::from(self.timer.spread()) * 200 / 255;
         limit.saturating_mul(thousandths) / 1000
     }
 }

@@ -46,10 +46,7 @@ async fn handshakes_that_wait_for_their_upstream_are_in_flight() {
     let gateway = gateway(&upstream.url(), 2);
     let mut waiting = Vec::new();
     for _ in 0..2 {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let client = gateway.send(&Handshake::new("/")).await;
         waiting.push((client, upstream.accept().await));
     }
     for _ in 0..3 {
@@ -76,10 +73,7 @@ async fn however_a_handshake_ends_its_slot_is_free_again() {
         assert!([403, 502].contains(&status), "{status} after {answer:?}");
     }
     // A client that is gone before its answer.
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let client = gateway.send(&Handshake::new("/")).await;
     let server = upstream.accept().await;
     client.reset();
     drop(server);
@@ -108,10 +102,7 @@ async fn a_request_that_waits_for_its_answer_is_no_handshake_in_flight() {
         [[routes]]\nupstream = \"{}\"\nhttp_requests = \"proxy\"",
         upstream.url()
     ));
-    let mut polling = gateway.connect().await;
-    polling
-        .send(Handshake::plain("/").bytes(gateway.address()))
-        .await;
+    let mut polling = gateway.send(&Handshake::plain("/")).await;
     let mut poll = upstream.accept().await;
     let (session, _leg) = tokio::join!(gateway.open(), upstream.serve());
     poll.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews")
