@@ -1,7 +1,7 @@
 //! How many handshakes may be in flight, and what those beyond are told.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Answer, Authority, Gateway, Handshake, Leg, Upstream, peer, within};
+use crate::harness::{Answer, Authority, Gateway, Handshake, Leg, Upstream, breath, peer, within};
 use tempfile::TempDir;
 
 fn gateway(url: &str, max: usize) -> Gateway {
@@ -175,6 +175,28 @@ async fn over_tls_the_next_waits_and_is_then_told() {
     server.agree().await;
     assert_eq!(first.answer().await.status, 101);
     let (answer, _leg) = tokio::join!(ask_by_tls(&gateway, &authority), upstream.serve());
+    assert_eq!(answer.status, 101);
+}
+
+#[tokio::test]
+async fn over_tls_who_waits_gets_the_slot_that_becomes_free() {
+    let authority = Authority::new();
+    let upstream = Upstream::bind().await;
+    let gateway = tls_gateway(&authority, &upstream.url(), "");
+    let mut first = gateway.connect_tls(&authority, "a.example").await;
+    let ask = Handshake::new("/").host("a.example");
+    first.send(ask.bytes(gateway.address())).await;
+    let mut server = upstream.accept().await;
+    let others = async {
+        // Most likely it waits by now.
+        for _ in 0..50 {
+            breath().await;
+        }
+        server.agree().await;
+        assert_eq!(first.answer().await.status, 101);
+        upstream.serve().await
+    };
+    let (answer, _leg) = tokio::join!(ask_by_tls(&gateway, &authority), others);
     assert_eq!(answer.status, 101);
 }
 

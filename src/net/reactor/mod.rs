@@ -111,7 +111,7 @@ impl Registration {
     }
 
     /// Waits until the socket is ready `way`.
-    pub(super) fn poll_ready(&self, cx: &mut Context<'_>, way: Way) -> Poll<io::Result<()>> {
+    pub(super) fn poll_ready(&self, cx: &Context<'_>, way: Way) -> Poll<io::Result<()>> {
         // Dropped outside: a waker may hold the last of a task, and that a socket.
         let (is_ready, _replaced) =
             self.with(|reactor| reactor.slots.poll_ready(self.slot, way, cx.waker()))?;
