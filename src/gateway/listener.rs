@@ -69,7 +69,9 @@ fn hand_over(gate: &Arc<Gate>, index: usize, accepted: Accepted, permit: OwnedSe
         listener: index,
         accepted,
     };
-    gate.workers.spawn(worker, connection::serve(arrival));
+    // On the heap by itself: a task moves what it holds as a whole, several times.
+    gate.workers
+        .spawn(worker, Box::pin(connection::serve(arrival)));
 }
 
 /// Counts it where this accept loop runs.

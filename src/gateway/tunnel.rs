@@ -71,14 +71,13 @@ pub(super) async fn open(
     let account = service
         .rates
         .account(permit.identity.as_ref(), story.client.address);
-    let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
         seats: permit.seats,
         account,
-        handshake_took,
+        handshake_took: story.started.elapsed(),
     });
     Ok(answer)
 }

@@ -5,7 +5,7 @@ use super::affinity::Bond;
 use super::request::Story;
 use super::service::Service;
 use crate::admission::Permit;
-use crate::http::{Forwarded, Target, remove_handshake, remove_hop_by_hop};
+use crate::http::{Forwarded, Target, keep_end_to_end};
 use crate::upstream::Ask;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -23,8 +23,7 @@ pub(super) fn upstream_ask(
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
-    remove_hop_by_hop(&mut headers);
-    remove_handshake(&mut headers);
+    keep_end_to_end(&mut headers);
     permit.strip(&mut headers, &mut query);
     exchange.site.reserved.strip(&mut headers);
 

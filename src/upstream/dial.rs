@@ -9,6 +9,7 @@ use crate::tls::ClientTls;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -64,7 +65,8 @@ impl Patience {
     ) -> Result<T, OpenError> {
         let until = self.until.min(Instant::now() + self.connect);
         let name = || endpoint.name.clone();
-        match timeout_at(until, step).await {
+        // In its place: a step is large, and would be moved more than once.
+        match timeout_at(until, pin!(step)).await {
             Ok(Ok(made)) => Ok(made),
             Ok(Err(source)) if stage == Stage::Tls => Err(OpenError::Tls {
                 endpoint: name(),
