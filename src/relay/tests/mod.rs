@@ -11,6 +11,7 @@ mod simulation;
 mod sockets;
 mod stream;
 mod tally;
+mod turns;
 
 use super::{Control, Courses, Early, Negotiated, Outcome, Rules, relay};
 use peer::Peer;
