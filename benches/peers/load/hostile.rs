@@ -6,6 +6,7 @@ use super::{Job, READY};
 use crate::clock::now;
 use crate::rig::Failure;
 use crate::rig::flow::Stream;
+use crate::rig::message::{Kind, message};
 use crate::workload::Hostile;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -67,6 +68,8 @@ fn go_on(
     room: &mut [u8],
     deeds: &mut Deeds,
 ) -> Result<(), Failure> {
+    // Servers that send begin with that.
+    link.send_all(&message(Kind::Binary, 0, Some(MASK)))?;
     link.stop_waiting()?;
     let mut stream = hostile.sends.map(|flow| Stream::new(flow, Some(MASK)));
     let mut wanted = PollFlags::RDHUP;

@@ -77,7 +77,10 @@ impl Pipes {
         };
         let mut pipes = Vec::with_capacity(job.sessions);
         for number in 0..job.sessions {
-            let link = door.open(&path)?;
+            let mut link = door.open(&path)?;
+            if way == Way::ToClient {
+                link.send_all(&message(Kind::Binary, 0, Some(MASK)))?;
+            }
             link.stop_waiting()?;
             epoll::add(&epoll, &link, EventData::new_u64(number as u64), wanted)?;
             pipes.push(Pipe {

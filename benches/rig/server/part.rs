@@ -12,8 +12,11 @@ pub(super) enum Part {
     Discard,
     Deaf,
     Tally,
-    /// A flow without end, and nothing is read.
-    Send(Stream),
+    /// A flow without end, as soon as the client has sent something; then nothing is read.
+    Send {
+        stream: Stream,
+        has_begun: bool,
+    },
 }
 
 impl Part {
@@ -26,7 +29,10 @@ impl Part {
             DISCARD => Self::Discard,
             DEAF => Self::Deaf,
             TALLY => Self::Tally,
-            flow => Self::Send(Stream::new(flow.parse()?, None)),
+            flow => Self::Send {
+                stream: Stream::new(flow.parse()?, None),
+                has_begun: false,
+            },
         })
     }
 
@@ -44,7 +50,8 @@ impl Part {
                 answer.extend_from_slice(&discarded.to_be_bytes());
             }
             Self::Discard => *discarded += bytes.len() as u64,
-            Self::Deaf | Self::Send(_) => {}
+            Self::Send { has_begun, .. } => *has_begun = true,
+            Self::Deaf => {}
         }
         Ok(())
     }

@@ -137,7 +137,9 @@ impl Session {
         match &self.stage {
             _ if self.is_full() => EventFlags::OUT,
             Stage::Open(Part::Deaf) => EventFlags::RDHUP,
-            Stage::Open(Part::Send(_)) => EventFlags::OUT | EventFlags::RDHUP,
+            Stage::Open(Part::Send {
+                has_begun: true, ..
+            }) => EventFlags::OUT | EventFlags::RDHUP,
             _ => EventFlags::IN,
         }
     }
@@ -154,7 +156,11 @@ impl Session {
             self.send(&unsent)?;
             return Ok(self.is_full() || !self.is_over());
         }
-        if let Stage::Open(Part::Send(stream)) = &mut self.stage {
+        if let Stage::Open(Part::Send {
+            stream,
+            has_begun: true,
+        }) = &mut self.stage
+        {
             let socket = &mut self.socket;
             stream.send(|bytes| or_nothing(socket.write(bytes)))?;
             return Ok(true);
