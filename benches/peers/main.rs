@@ -1,12 +1,14 @@
 //! wsgate beside the proxies that a distribution has: what a message, a handshake and a quiet session cost.
 //!
-//! HAProxy, nginx and Caddy take part where they are installed (`apt-get install haproxy nginx-light caddy`).
-//! Every proxy has one worker on one core; clients and an echo server have another one.
+//! HAProxy, nginx and Caddy take part where they are installed (`apt-get install haproxy nginx-light caddy`), sozu
+//! and Envoy where they are named. Every proxy has one worker on one core; clients and an echo server have another
+//! one. Also: one hostile session beside a thousand quiet ones, few that talk among thousands, a second worker.
 //!
 //! ```sh
-//! cargo bench --bench peers -- --quick                          # two minutes
-//! cargo bench --bench peers -- --rounds 15 --write docs         # half an hour; writes docs/benchmarks.md
+//! cargo bench --bench peers -- --quick                          # some minutes
+//! cargo bench --bench peers -- --rounds 15 --write docs         # forty minutes; writes docs/benchmarks.md
 //! cargo bench --bench peers -- --only binary-125,handshake-tls
+//! cargo bench --bench peers -- --sozu /path/to/sozu --envoy /path/to/envoy
 //! cargo bench --bench peers -- --from docs/benchmarks/results.json --write docs
 //! ```
 //!
@@ -42,7 +44,7 @@ use workload::{Load, Workload};
 #[derive(Debug, Clone, Parser)]
 #[command(about = "wsgate beside HAProxy, nginx and Caddy")]
 struct Arguments {
-    /// Short rounds, and text of two sizes only.
+    /// Short rounds, and not all workloads.
     #[arg(long)]
     quick: bool,
     /// How often each proxy has its turn with each workload; 15, or 3 with `--quick`.

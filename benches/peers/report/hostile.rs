@@ -81,7 +81,7 @@ fn taking(measured: &Measured, name: &str) -> Option<String> {
     let ended = median(Metric::HostileEnded)?;
     let ended = match ended {
         0.0 => String::new(),
-        _ => format!(", ended {} times", grouped(ended as u64)),
+        _ => format!(", ended {} ×", grouped(ended as u64)),
     };
     Some(format!(
         "{share} %, {grown:.1} MiB, {} MB/s{ended}",
