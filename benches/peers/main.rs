@@ -1,12 +1,14 @@
 //! wsgate beside the proxies that a distribution has: what a message, a handshake and a quiet session cost.
 //!
-//! HAProxy, nginx and Caddy take part where they are installed (`apt-get install haproxy nginx-light caddy`).
-//! Every proxy has one worker on one core; clients and an echo server have another one.
+//! HAProxy, nginx and Caddy take part where they are installed (`apt-get install haproxy nginx-light caddy`), sozu
+//! and Envoy where they are named. Every proxy has one worker on one core; clients and an echo server have another
+//! one. Also: one hostile session beside a thousand quiet ones, few that talk among thousands, a second worker.
 //!
 //! ```sh
-//! cargo bench --bench peers -- --quick                          # two minutes
-//! cargo bench --bench peers -- --rounds 15 --write docs         # half an hour; writes docs/benchmarks.md
+//! cargo bench --bench peers -- --quick                          # some minutes
+//! cargo bench --bench peers -- --rounds 15 --write docs         # forty minutes; writes docs/benchmarks.md
 //! cargo bench --bench peers -- --only binary-125,handshake-tls
+//! cargo bench --bench peers -- --sozu /path/to/sozu --envoy /path/to/envoy
 //! cargo bench --bench peers -- --from docs/benchmarks/results.json --write docs
 //! ```
 //!
@@ -14,7 +16,9 @@
 //! processes spent on a core: both suffer little from what else the machine does. Rates and latencies
 //! don't bear company. Linux only.
 
+mod clients;
 mod clock;
+mod field;
 mod load;
 mod metric;
 mod processes;
@@ -30,18 +34,17 @@ mod workload;
 
 use clap::Parser;
 use results::Results;
-use rig::{Failure, echo};
-use run::Run;
+use rig::{Failure, server};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use workload::Workload;
+use workload::{Load, Workload};
 
 /// What is measured, and how long.
 #[derive(Debug, Clone, Parser)]
 #[command(about = "wsgate beside HAProxy, nginx and Caddy")]
 struct Arguments {
-    /// Short rounds, and text of two sizes only.
+    /// Short rounds, and not all workloads.
     #[arg(long)]
     quick: bool,
     /// How often each proxy has its turn with each workload; 15, or 3 with `--quick`.
@@ -56,7 +59,7 @@ struct Arguments {
     /// Quiet sessions, as far as the limit of open files allows; 9000, or 2000 with `--quick`.
     #[arg(long)]
     idle: Option<usize>,
-    /// Milliseconds of each measurement; 1000, or 300 with `--quick`.
+    /// Milliseconds of each measurement; 400, or 200 with `--quick`.
     #[arg(long)]
     window: Option<u64>,
     /// The core of the proxies.
@@ -68,6 +71,12 @@ struct Arguments {
     /// Another program than the one of this build.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_wsgate"))]
     wsgate: PathBuf,
+    /// A program of sozu, which takes part then.
+    #[arg(long)]
+    sozu: Option<PathBuf>,
+    /// A program of Envoy, which takes part then.
+    #[arg(long)]
+    envoy: Option<PathBuf>,
     /// Results of an earlier run instead of a new one.
     #[arg(long)]
     from: Option<PathBuf>,
@@ -92,14 +101,14 @@ fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     wsgate::net::raise_open_files()?;
     if arguments.upstream {
-        return echo::serve();
+        return server::serve();
     }
     if let Some(job) = &arguments.load {
         return load::run(job);
     }
     let results = match &arguments.from {
         Some(file) => serde_json::from_str(&fs::read_to_string(file)?)?,
-        None => Run::new(&arguments)?.measure(&arguments.workloads()?)?,
+        None => run::run(&arguments, &arguments.workloads()?)?,
     };
     tell(&arguments, &results)?;
     if results.failures.is_empty() {
@@ -125,9 +134,12 @@ fn tell(arguments: &Arguments, results: &Results) -> Result<(), Failure> {
 
 impl Arguments {
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
-        let all = workload::all();
+        let most = usize::try_from(proxies::max_sessions()?)?;
+        let mut all = workload::all();
+        // What the limit of open files does not allow.
+        all.retain(|w| !matches!(w.load, Load::Many { sessions } if sessions > most));
         if self.only.is_empty() {
-            let chosen = all.into_iter().filter(|w| !(self.quick && w.is_long));
+            let chosen = all.into_iter().filter(|w| w.is_quick || !self.quick);
             return Ok(chosen.collect());
         }
         let mut chosen = Vec::new();
@@ -143,6 +155,20 @@ impl Arguments {
         Ok(chosen)
     }
 
+    /// The program of a proxy that takes part only if it is named.
+    fn named(&self, proxy: &str) -> Option<PathBuf> {
+        match proxy {
+            "sozu" => self.sozu.clone(),
+            "envoy" => self.envoy.clone(),
+            _ => None,
+        }
+    }
+
+    /// All that are used.
+    fn cores(&self) -> [usize; 2] {
+        [self.proxy_core, self.load_core]
+    }
+
     fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 3 } else { 15 })
     }
@@ -153,7 +179,7 @@ impl Arguments {
     }
 
     fn window(&self) -> Duration {
-        let default = if self.quick { 300 } else { 1000 };
+        let default = if self.quick { 200 } else { 400 };
         Duration::from_millis(self.window.unwrap_or(default))
     }
 }

@@ -1,22 +1,31 @@
 //! Processes: on which core they run, which belong together, what they use.
 
-use crate::rig::{Failure, usage};
+use crate::rig::{Failure, header, usage};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
-/// Does `start` on one core; what it starts stays there.
+/// Does `start` on some cores; what it starts stays there.
 pub(crate) fn pinned<T>(
-    core: usize,
+    cores: &[usize],
     start: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let before = sched_getaffinity(None)?;
     let mut only = CpuSet::new();
-    only.set(core);
-    sched_setaffinity(None, &only).map_err(|error| format!("core {core}: {error}"))?;
+    cores.iter().for_each(|core| only.set(*core));
+    sched_setaffinity(None, &only).map_err(|error| format!("cores {cores:?}: {error}"))?;
     let started = start();
     sched_setaffinity(None, &before)?;
     started
+}
+
+/// This program once more, with what time of its core others leave (`SCHED_IDLE`): what it does delays
+/// nobody else there.
+pub(crate) fn aside() -> Result<Command, Failure> {
+    let mut command = Command::new("chrt");
+    command.args(["-i", "0"]).arg(std::env::current_exe()?);
+    Ok(command)
 }
 
 /// A process and all below it, as they are now.
@@ -55,4 +64,25 @@ pub(crate) fn cpu(pids: &[u32]) -> Result<Duration, Failure> {
 /// Resident bytes of all of them; what they share counts once.
 pub(crate) fn memory(pids: &[u32]) -> Result<u64, Failure> {
     pids.iter().map(|pid| usage::memory(*pid)).sum()
+}
+
+/// The most that all of them had resident since [`forget_peaks`].
+pub(crate) fn peak(pids: &[u32]) -> Result<u64, Failure> {
+    pids.iter().map(|pid| peak_of(*pid)).sum()
+}
+
+/// From now on peaks are counted; what is resident now.
+pub(crate) fn forget_peaks(pids: &[u32]) -> Result<u64, Failure> {
+    for pid in pids {
+        // proc(5): resets the peak resident set size.
+        fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    }
+    peak(pids)
+}
+
+fn peak_of(pid: u32) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = header(&status, "VmHWM").ok_or("no VmHWM in status")?;
+    let kib: u64 = peak.trim_end_matches(" kB").trim().parse()?;
+    Ok(kib * 1024)
 }

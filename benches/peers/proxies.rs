@@ -1,5 +1,6 @@
 //! The proxies: which there are, how each is configured, started and ended.
 
+use crate::Arguments;
 use crate::clock::pause;
 use crate::load::Door;
 use crate::processes::{pinned, tree};
@@ -18,87 +19,161 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 const OTHER_FILES: u64 = 600;
 
 /// A proxy as it is configured here.
+#[derive(Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// Found on `PATH`.
-    program: &'static str,
+    pub(crate) program: Program,
     file: &'static str,
     template: &'static str,
     /// Where the template leaves room for a variant.
     more: &'static str,
     arguments: &'static [&'static str],
     version: &'static str,
+    /// What most people have, and therefore part of what takes long.
+    pub(crate) is_common: bool,
+}
+
+/// Where its program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// That of this build, or the one of the command line.
+    Own,
+    /// Somewhere on `PATH`.
+    Installed(&'static str),
+    /// On the command line, or the proxy takes no part.
+    Named(&'static str),
 }
 
 /// That of this project.
 pub(crate) const OWN: &str = "wsgate";
 
+const WSGATE: Kind = Kind {
+    name: OWN,
+    program: Program::Own,
+    file: "wsgate.toml",
+    template: include_str!("config/wsgate.toml"),
+    more: "workers = 1",
+    arguments: &["run", "wsgate.toml"],
+    version: "--version",
+    is_common: true,
+};
+
 const HAPROXY: Kind = Kind {
     name: "HAProxy",
-    program: "haproxy",
+    program: Program::Installed("haproxy"),
     file: "haproxy.cfg",
     template: include_str!("config/haproxy.cfg"),
     more: "",
     arguments: &["-db", "-f", "haproxy.cfg"],
     version: "-v",
+    is_common: true,
 };
 
 const NGINX: Kind = Kind {
     name: "nginx",
-    program: "nginx",
+    program: Program::Installed("nginx"),
     file: "nginx.conf",
     template: include_str!("config/nginx.conf"),
     more: "",
     arguments: &["-e", "stderr", "-p", ".", "-c", "nginx.conf"],
     version: "-v",
+    is_common: true,
 };
 
 /// All of them, in the order of the tables.
-pub(crate) const ALL: [Kind; 6] = [
-    Kind {
-        name: OWN,
-        program: OWN,
-        file: "wsgate.toml",
-        template: include_str!("config/wsgate.toml"),
-        more: "",
-        arguments: &["run", "wsgate.toml"],
-        version: "--version",
-    },
+pub(crate) const ALL: [Kind; 8] = [
+    WSGATE,
     HAPROXY,
     Kind {
         name: "HAProxy, splice",
         more: "option splice-auto",
+        is_common: false,
         ..HAPROXY
     },
     NGINX,
     Kind {
         name: "nginx, 32k",
         more: "proxy_buffer_size 32k; proxy_buffers 8 32k; proxy_busy_buffers_size 64k;",
+        is_common: false,
         ..NGINX
     },
     Kind {
         name: "Caddy",
-        program: "caddy",
+        program: Program::Installed("caddy"),
         file: "Caddyfile",
         template: include_str!("config/Caddyfile"),
         more: "",
         arguments: &["run", "--adapter", "caddyfile", "--config", "Caddyfile"],
         version: "version",
+        is_common: false,
+    },
+    Kind {
+        name: "sozu",
+        program: Program::Named("sozu"),
+        file: "sozu.toml",
+        template: include_str!("config/sozu.toml"),
+        more: "",
+        arguments: &["start", "--config", "sozu.toml"],
+        version: "--version",
+        is_common: false,
+    },
+    Kind {
+        name: "Envoy",
+        program: Program::Named("envoy"),
+        file: "envoy.yaml",
+        template: include_str!("config/envoy.yaml"),
+        more: "",
+        arguments: &[
+            "-c",
+            "envoy.yaml",
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "error",
+        ],
+        version: "--version",
+        is_common: false,
     },
 ];
 
+/// What a second worker brings is seen beside one that may run on the same cores.
+pub(crate) const WORKERS: [Kind; 2] = [
+    Kind {
+        name: ONE_WORKER,
+        ..WSGATE
+    },
+    Kind {
+        name: TWO_WORKERS,
+        more: "workers = 2",
+        ..WSGATE
+    },
+];
+pub(crate) const ONE_WORKER: &str = "1 worker";
+pub(crate) const TWO_WORKERS: &str = "2 workers";
+
+/// What stands behind each proxy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Servers {
+    pub(crate) echo: SocketAddr,
+    /// That of the hostile sessions: paths below `/hostile/` lead there.
+    pub(crate) hostile: SocketAddr,
+}
+
 impl Kind {
-    /// Where its program is; wsgate's is that of this build, or `own`.
-    pub(crate) fn find(&self, own: &Path) -> Option<PathBuf> {
-        if self.name == OWN {
-            return Some(own.to_owned());
-        }
+    /// Where its program is, if it is here.
+    pub(crate) fn find(&self, arguments: &Arguments) -> Option<PathBuf> {
+        let name = match self.program {
+            Program::Own => return Some(arguments.wsgate.clone()),
+            Program::Named(name) => return arguments.named(name),
+            Program::Installed(name) => name,
+        };
         let path = std::env::var_os("PATH")?;
         // Debian has them where the PATH of an ordinary user does not lead.
         let more = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         std::env::split_paths(&path)
             .chain(more)
-            .map(|folder| folder.join(self.program))
+            .map(|folder| folder.join(name))
             .find(|program| program.is_file())
     }
 
@@ -108,7 +183,8 @@ impl Kind {
         // nginx says it on standard error.
         let said = [said.stdout, said.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        let line = said.lines().next().unwrap_or_default();
+        let line = said.lines().find(|line| !line.trim().is_empty());
+        let line = line.unwrap_or_default().trim();
         let line = line.strip_prefix("nginx version: ").unwrap_or(line);
         Ok(line.split(" - http").next().unwrap_or(line).to_owned())
     }
@@ -116,7 +192,7 @@ impl Kind {
 
 /// Running; ended when it is dropped.
 pub(crate) struct Proxy {
-    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     child: Child,
     plain: SocketAddr,
     tls: SocketAddr,
@@ -125,17 +201,17 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it on `core` before `backend`, and waits until a client comes through both ways.
+    /// Starts it on `cores` before the servers, and waits until a client comes through both ways.
     pub(crate) fn start(
-        kind: &Kind,
+        kind: Kind,
         program: &Path,
-        backend: SocketAddr,
-        core: usize,
+        servers: Servers,
+        cores: &[usize],
     ) -> Result<Self, Failure> {
         let folder = TempDir::new()?;
         let certificate = certificate::write(folder.path())?.to_vec();
         let [plain, tls] = free_ports()?;
-        let text = kind.configuration([plain, tls, backend])?;
+        let text = kind.configuration(plain, tls, servers)?;
         fs::write(folder.path().join(kind.file), text)?;
         // HAProxy wants both in one file.
         let both = ["server.pem", "server.key"].map(|name| fs::read(folder.path().join(name)));
@@ -152,8 +228,8 @@ impl Proxy {
             .stdout(said.try_clone()?)
             .stderr(said);
         let mut proxy = Self {
-            name: kind.name,
-            child: pinned(core, || Ok(command.spawn()?))?,
+            kind,
+            child: pinned(cores, || Ok(command.spawn()?))?,
             plain,
             tls,
             certificate,
@@ -169,7 +245,7 @@ impl Proxy {
             if self.child.try_wait()?.is_some() {
                 break;
             }
-            let open = |over_tls| self.door(over_tls)?.open();
+            let open = |over_tls| self.door(over_tls)?.open("/");
             match open(false).and_then(|_| open(true)) {
                 Ok(_) => return Ok(()),
                 Err(failure) => last = Some(failure),
@@ -177,11 +253,11 @@ impl Proxy {
             pause(BETWEEN_TRIES);
         }
         let said = fs::read_to_string(self.folder.path().join("said"))?;
-        Err(format!("{} did not start ({last:?}): {said}", self.name).into())
+        Err(format!("{} did not start ({last:?}): {said}", self.kind.name).into())
     }
 
     fn door(&self, over_tls: bool) -> Result<Door, Failure> {
-        Door::new(self.address(over_tls), self.certificate(over_tls))
+        Door::new(self.address(over_tls), self.certificate(over_tls), false)
     }
 
     pub(crate) fn address(&self, over_tls: bool) -> SocketAddr {
@@ -216,12 +292,18 @@ impl Drop for Proxy {
 }
 
 impl Kind {
-    fn configuration(&self, [plain, tls, backend]: [SocketAddr; 3]) -> Result<String, Failure> {
+    fn configuration(
+        &self,
+        plain: SocketAddr,
+        tls: SocketAddr,
+        servers: Servers,
+    ) -> Result<String, Failure> {
         let text = self
             .template
             .replace("@PLAIN@", &plain.port().to_string())
             .replace("@TLS@", &tls.port().to_string())
-            .replace("@BACKEND@", &backend.port().to_string())
+            .replace("@BACKEND@", &servers.echo.port().to_string())
+            .replace("@HOSTILE@", &servers.hostile.port().to_string())
             .replace("@SESSIONS@", &max_sessions()?.to_string())
             .replace("@FILES@", &(2 * max_sessions()?).to_string())
             .replace("@MORE@", self.more);

@@ -3,6 +3,7 @@
 use crate::metric::{Metric, Sample};
 use crate::proxies::OWN;
 use crate::statistics::{Estimate, estimate, median};
+use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -66,14 +67,50 @@ impl Results {
 }
 
 impl Measured {
+    pub(crate) fn new(workload: &Workload) -> Self {
+        Self {
+            workload: workload.name.clone(),
+            rounds: Vec::new(),
+        }
+    }
+
+    /// What one proxy did in one round.
+    pub(crate) fn value(&self, round: usize, proxy: &str, metric: Metric) -> Option<f64> {
+        self.rounds.get(round)?.get(proxy)?.get(&metric).copied()
+    }
+
+    /// In all rounds.
+    pub(crate) fn values(&self, proxy: &str, metric: Metric) -> Vec<f64> {
+        let rounds = 0..self.rounds.len();
+        rounds
+            .filter_map(|round| self.value(round, proxy, metric))
+            .collect()
+    }
+
     /// Over all rounds.
     pub(crate) fn median(&self, proxy: &str, metric: Metric) -> Option<f64> {
-        let values: Vec<f64> = self
-            .rounds
-            .iter()
-            .filter_map(|round| value(round, proxy, metric))
-            .collect();
-        median(&values)
+        median(&self.values(proxy, metric))
+    }
+
+    /// One proxy's by another's, within each round.
+    pub(crate) fn ratio(&self, above: (&str, Metric), below: (&str, Metric)) -> Option<Estimate> {
+        self.by_rounds(|round| {
+            let above = self.value(round, above.0, above.1)?;
+            Some(above / self.value(round, below.0, below.1)?)
+        })
+    }
+
+    /// A proxy's by its own with another workload of the same round.
+    pub(crate) fn against(&self, base: &Self, proxy: &str, metric: Metric) -> Option<Estimate> {
+        self.by_rounds(|round| {
+            let above = self.value(round, proxy, metric)?;
+            Some(above / base.value(round, proxy, metric)?)
+        })
+    }
+
+    fn by_rounds(&self, ratio: impl Fn(usize) -> Option<f64>) -> Option<Estimate> {
+        let ratios: Vec<f64> = (0..self.rounds.len()).filter_map(ratio).collect();
+        estimate(&ratios)
     }
 
     /// The best is the one with the lowest median; each ratio is of one round.
@@ -88,18 +125,9 @@ impl Measured {
             .filter_map(|proxy| Some((&*proxy.name, self.median(&proxy.name, metric)?)))
             .min_by(|(_, one), (_, other)| one.total_cmp(other))
             .map(|(name, _)| name)?;
-        let ratios: Vec<f64> = self
-            .rounds
-            .iter()
-            .filter_map(|round| Some(value(round, OWN, metric)? / value(round, best_peer, metric)?))
-            .collect();
         Some(Comparison {
             best_peer,
-            ratio: estimate(&ratios)?,
+            ratio: self.ratio((OWN, metric), (best_peer, metric))?,
         })
     }
-}
-
-fn value(round: &BTreeMap<String, Sample>, proxy: &str, metric: Metric) -> Option<f64> {
-    round.get(proxy)?.get(&metric).copied()
 }

@@ -1,9 +1,11 @@
-//! What the benchmarks of the whole gateway share: a server behind it, a certificate for it, what a
-//! process has used, and a little arithmetic.
+//! What the benchmarks of the whole gateway share: a server behind it and what flows, a certificate for it,
+//! what a process has used, and a little arithmetic.
 
 pub(crate) mod certificate;
-pub(crate) mod echo;
+pub(crate) mod flow;
+pub(crate) mod message;
 pub(crate) mod random;
+pub(crate) mod server;
 pub(crate) mod usage;
 
 use std::error::Error;

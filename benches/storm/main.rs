@@ -28,7 +28,7 @@ use gateway::{Gateway, Usage};
 use live::Live;
 use report::{Phase, Report};
 use rig::Failure;
-use rig::echo::{self, Echo};
+use rig::server::{self, Server};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     wsgate::net::raise_open_files()?;
     if arguments.upstream {
-        return echo::serve();
+        return server::serve();
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -104,7 +104,7 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(arguments: &Arguments) -> Result<Report, Failure> {
-    let upstream = Echo::start()?;
+    let upstream = Server::start()?;
     let gateway = Gateway::start(arguments, upstream.address).await?;
     let (broken, mut breaks) = mpsc::channel(1);
     tokio::select! {

@@ -175,7 +175,7 @@ mod tests {
     fn a_panic_ends_its_task_alone() {
         let (workers, threads) = Workers::start(1).unwrap();
         workers.spawn(0, async { panic!("on purpose") });
-        let (done, wait) = std::sync::mpsc::channel();
+        let (done, wait) = mpsc::channel();
         workers.spawn(0, async move { done.send(()).unwrap() });
         wait.recv().unwrap();
         threads.stop();
@@ -185,7 +185,7 @@ mod tests {
     async fn a_worker_that_hangs_shows() {
         let (workers, threads) = Workers::start(2).unwrap();
         assert!(workers.all_run(Duration::from_secs(60)).await);
-        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (release, released) = mpsc::channel::<()>();
         workers.spawn(1, async move { released.recv().unwrap() });
         assert!(!workers.all_run(Duration::from_millis(50)).await);
         release.send(()).unwrap();

@@ -11,6 +11,10 @@ pub(super) const READ_SIZE: usize = 512 * 1024;
 /// becomes the session's own memory.
 pub(super) const READ_SIZE_FOR_SLOW: usize = 64 * 1024;
 
+/// How much one read takes of what is hardly more than headers: a read of the full size would be a
+/// quarter of a million frames, and nobody else had a turn before they are judged.
+pub(super) const READ_SIZE_FOR_DENSE: usize = 16 * 1024;
+
 /// Working memory of a thread; nothing in it outlives a poll.
 pub(super) struct Buffers {
     /// What is read.

@@ -12,6 +12,9 @@ use crate::frame::{
     CloseBody, Header, Messages, Opcode, Part, Sender, Utf8Check, Violation, code, mask,
 };
 
+/// Frames of fewer bytes than this, headers among them, are dense.
+const DENSE: u64 = 64;
+
 /// What is known of one direction.
 #[derive(Debug)]
 pub(super) struct Direction {
@@ -22,6 +25,8 @@ pub(super) struct Direction {
     frame: Option<DataFrame>,
     text: Utf8Check,
     saw_data: bool,
+    /// What came last was hardly more than headers, which cost much more time than payload.
+    pub(super) is_dense: bool,
 }
 
 /// By what the bytes are judged.
@@ -84,6 +89,7 @@ impl Direction {
             frame: None,
             text: Utf8Check::default(),
             saw_data: false,
+            is_dense: false,
         }
     }
 
@@ -110,6 +116,7 @@ impl Direction {
     /// Judges the next bytes, of which there is at least one.
     pub(super) fn scan(&mut self, bytes: &[u8], judge: &mut Judge<'_>) -> Step {
         let mut forward = 0;
+        let before = self.totals.frames;
         let then = loop {
             match self.advance(&bytes[forward..], judge) {
                 Ok(Progress::Passed(len)) => {
@@ -127,6 +134,8 @@ impl Direction {
                 Err(violation) => break Then::Violation(violation),
             }
         };
+        let frames = self.totals.frames - before;
+        self.is_dense = frames * DENSE > forward as u64;
         Step { forward, then }
     }
 

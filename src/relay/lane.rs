@@ -1,7 +1,7 @@
 //! One direction at work: reads from one leg, has the bytes judged, writes them to the other, and says
 //! between its frames what the gateway itself has to say there.
 
-use super::buffer::{self, Buffers};
+use super::buffer::{self, Buffers, READ_SIZE_FOR_DENSE};
 use super::cashier::Stop;
 use super::deadlines::Tick;
 use super::direction::{Direction, Judge, Then};
@@ -166,7 +166,10 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     fn read_size(&self) -> usize {
-        let size = self.to.outlet.read_size();
+        let mut size = self.to.outlet.read_size();
+        if self.direction.is_dense {
+            size = size.min(READ_SIZE_FOR_DENSE);
+        }
         match &self.paced {
             Some(paced) => size.min(paced.pace.read_size()),
             None => size,

@@ -13,9 +13,11 @@ use super::tally::{Course, Progress, Reading};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::task::yield_now;
 
 /// A session under way. The client's stream stands first and is dropped first.
 pub(super) struct Session<S> {
@@ -110,6 +112,15 @@ impl<S> Session<S> {
         }
     }
 
+    /// By bytes, of which a header is worth as many as pass in the time that it takes.
+    const fn work_done(&self, way: Way) -> u64 {
+        let totals = match way {
+            Way::ToUpstream => &self.to_upstream.totals,
+            Way::ToClient => &self.to_client.totals,
+        };
+        totals.bytes + totals.frames * BYTES_FOR_A_HEADER
+    }
+
     /// What the route asks of the session.
     pub(super) fn rules(&self) -> &Rules {
         &self.course.rules
@@ -182,8 +193,9 @@ impl<S: Wire> Session<S> {
         }
     }
 
-    /// Moves bytes one way until there is nothing to read or no room to write.
+    /// Moves bytes one way until there is nothing to read or no room to write, or it is others' turn.
     fn pump(&mut self, cx: &mut Context<'_>, way: Way) {
+        let enough = self.work_done(way) + WORK_PER_POLL;
         for _ in 0..READS_PER_POLL {
             let mut lane = self.lane(way);
             lane.write(cx);
@@ -199,9 +211,11 @@ impl<S: Wire> Session<S> {
             if let Some(event) = event {
                 self.meet(way.source(), event);
             }
+            if self.work_done(way) >= enough {
+                break;
+            }
         }
-        // Others have their turn before the rest.
-        cx.waker().wake_by_ref();
+        give_way(cx);
     }
 
     /// A leg whose Close handshake is done does not wait for the other one: its stream ends now.
@@ -281,3 +295,15 @@ impl Watcher {
 
 /// How often one direction is read before the rest of the thread has its turn.
 const READS_PER_POLL: usize = 16;
+
+/// How much work is enough before that, in bytes.
+const WORK_PER_POLL: u64 = 1 << 20;
+
+/// What a header is worth in that.
+const BYTES_FOR_A_HEADER: u64 = 64;
+
+/// Wakes the task again, behind all others and behind what the system has news of. A task that simply wakes
+/// itself would be polled dozens of times before the runtime looks at its sockets again.
+fn give_way(cx: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(cx);
+}

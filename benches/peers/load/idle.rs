@@ -1,7 +1,7 @@
 //! Sessions that have said one message and are silent.
 
 use super::link::Door;
-use super::messages::Frames;
+use super::talk::Frames;
 use super::{Job, READY};
 use crate::rig::Failure;
 use crate::workload::Kind;
@@ -19,15 +19,9 @@ pub(super) fn hold(job: &Job, door: &Door) -> Result<(), Failure> {
     let mut held = Vec::with_capacity(job.sessions);
     let mut room = vec![0; frames.echo.len()];
     for _ in 0..job.sessions {
-        let mut link = door.open()?;
+        let mut link = door.open("/")?;
         link.send_all(&frames.sent)?;
-        let mut come = 0;
-        while come < room.len() {
-            match link.read(&mut room[come..])? {
-                0 => return Err("a session was ended".into()),
-                count => come += count,
-            }
-        }
+        link.read_all(&mut room)?;
         if room != frames.echo {
             return Err("a message came back changed".into());
         }

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::TLS13;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
 use wsgate::frame::ControlFrame;
 
 /// Whoever is silent for longer than this is broken.
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The example of RFC 6455 §1.3, and what must be answered.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// More names than there are.
+const REMEMBERED: usize = 8;
 /// What clients mask with.
 pub(super) const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
@@ -35,15 +37,22 @@ pub(crate) struct Link {
 }
 
 impl Door {
-    /// TLS where there is a certificate: 1.3 with X25519, which all servers have, and no earlier
-    /// session is remembered.
-    pub(crate) fn new(address: SocketAddr, certificate: Option<&[u8]>) -> Result<Self, Failure> {
-        let tls = certificate.map(client_config).transpose()?.map(Arc::new);
-        Ok(Self { address, tls })
+    /// TLS where there is a certificate: 1.3 with X25519, which all servers have. Earlier TLS sessions
+    /// are remembered if it `resumes` them.
+    pub(crate) fn new(
+        address: SocketAddr,
+        certificate: Option<&[u8]>,
+        resumes: bool,
+    ) -> Result<Self, Failure> {
+        let tls = certificate.map(|certificate| client_config(certificate, resumes));
+        Ok(Self {
+            address,
+            tls: tls.transpose()?.map(Arc::new),
+        })
     }
 
-    /// Connects and shakes hands.
-    pub(crate) fn open(&self) -> Result<Link, Failure> {
+    /// Connects and shakes hands, for a path.
+    pub(crate) fn open(&self, path: &str) -> Result<Link, Failure> {
         let socket = TcpStream::connect(self.address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -57,12 +66,12 @@ impl Door {
             }
         };
         let mut link = Link { socket, tls };
-        link.shake_hands()?;
+        link.shake_hands(path)?;
         Ok(link)
     }
 }
 
-fn client_config(certificate: &[u8]) -> Result<ClientConfig, Failure> {
+fn client_config(certificate: &[u8], resumes: bool) -> Result<ClientConfig, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(certificate.to_vec()))?;
     let provider = CryptoProvider {
@@ -73,14 +82,18 @@ fn client_config(certificate: &[u8]) -> Result<ClientConfig, Failure> {
         .with_protocol_versions(&[&TLS13])?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.resumption = Resumption::disabled();
+    config.resumption = if resumes {
+        Resumption::in_memory_sessions(REMEMBERED)
+    } else {
+        Resumption::disabled()
+    };
     Ok(config)
 }
 
 impl Link {
-    fn shake_hands(&mut self) -> Result<(), Failure> {
+    fn shake_hands(&mut self, path: &str) -> Result<(), Failure> {
         let request = format!(
-            "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
         self.send_all(request.as_bytes())?;
@@ -129,6 +142,24 @@ impl Link {
             tls.write_tls(&mut self.socket)?;
         }
         Ok(())
+    }
+
+    /// For as long as the link waits.
+    pub(super) fn read_all(&mut self, room: &mut [u8]) -> io::Result<()> {
+        let mut come = 0;
+        while come < room.len() {
+            match self.read(&mut room[come..])? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => come += count,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its TLS session goes on with what an earlier one agreed on.
+    pub(super) fn is_resumed(&self) -> bool {
+        let tls = self.tls.as_ref();
+        tls.is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
     /// From now on nothing blocks.

@@ -37,7 +37,8 @@ const STYLE: &str = "
 /// The chart of a topic; nothing where nothing of it was measured.
 pub(super) fn draw(results: &Results, topic: Topic) -> Option<String> {
     let groups = groups(results, topic);
-    if groups.is_empty() {
+    // What a second worker brings is a row of few numbers.
+    if topic == Topic::Workers || groups.is_empty() {
         return None;
     }
     let (title, unit) = (topic.title(), topic.unit());

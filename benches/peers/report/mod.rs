@@ -2,8 +2,11 @@
 //! depends on one comes from the results.
 
 mod chart;
+mod hostile;
+mod many;
 mod page;
 mod table;
+mod workers;
 
 use crate::metric::Metric;
 use crate::results::Results;
@@ -22,8 +25,8 @@ const RESULTS: &str = "results.json";
 pub(crate) fn tables(results: &Results) -> Result<String, Failure> {
     let mut text = String::new();
     for topic in Topic::ALL {
-        if let Some(table) = table::costs(results, topic) {
-            text += &format!("{}\n\n{table}\n", topic.title());
+        for (unit, table) in topic.tables(results) {
+            text += &format!("{}: {unit}\n\n{table}\n", topic.title());
         }
     }
     for (title, table) in table::speeds(results) {
@@ -52,9 +55,13 @@ impl Topic {
         match self {
             Self::Binary => "Binary messages",
             Self::Text => "Text messages",
+            Self::OneWay => "Messages in one direction",
             Self::Tls => "Messages over TLS",
             Self::Handshakes => "Handshakes",
             Self::Memory => "Memory of quiet sessions",
+            Self::Many => "Among many sessions",
+            Self::Workers => "A second worker",
+            Self::Hostile => "One hostile session beside a thousand quiet ones",
         }
     }
 
@@ -63,26 +70,65 @@ impl Topic {
         match self {
             Self::Binary => "binary.svg",
             Self::Text => "text.svg",
+            Self::OneWay => "one-way.svg",
             Self::Tls => "tls.svg",
             Self::Handshakes => "handshakes.svg",
             Self::Memory => "memory.svg",
+            Self::Many => "many.svg",
+            Self::Workers => "workers.svg",
+            Self::Hostile => "hostile.svg",
         }
     }
 
-    /// What a workload costs.
+    /// What a workload costs; less is better, except of workers.
     fn metric(self) -> Metric {
         match self {
             Self::Memory => Metric::SessionBytes,
+            Self::Hostile => Metric::P99Us,
+            Self::Workers => Metric::PerSecond,
             _ => Metric::CpuUs,
         }
     }
 
     fn unit(self) -> &'static str {
         match self {
-            Self::Binary | Self::Text | Self::Tls => "CPU µs of the proxy for each message",
+            Self::Binary | Self::Text | Self::OneWay | Self::Tls | Self::Many => {
+                "CPU µs of the proxy for each message"
+            }
             Self::Handshakes => "CPU µs of the proxy for each handshake",
             Self::Memory => "bytes of the proxy for each session",
+            Self::Workers => "messages in a second, and what each costs",
+            Self::Hostile => "latency of the quiet sessions in µs, p99",
         }
+    }
+
+    /// Each with what its numbers are.
+    fn tables(self, results: &Results) -> Vec<(&'static str, String)> {
+        let tables = match self {
+            Self::Workers => vec![(self.unit(), workers::table(results))],
+            Self::Hostile => vec![
+                (
+                    "latency of the quiet sessions in µs, p50 / p99 / the slowest",
+                    hostile::latencies(results),
+                ),
+                (
+                    "part of its core that the proxy used, growth of its memory, what the hostile client sent and read",
+                    hostile::takings(results),
+                ),
+            ],
+            Self::Many => vec![
+                (self.unit(), table::costs(results, self)),
+                (
+                    "the same, divided by that among the fewest",
+                    many::flatness(results),
+                ),
+            ],
+            _ => vec![(self.unit(), table::costs(results, self))],
+        };
+        let tables = tables.into_iter();
+        tables
+            .filter_map(|(unit, table)| Some((unit, table?)))
+            .collect()
     }
 
     /// Those that were measured.

@@ -11,6 +11,7 @@ mod simulation;
 mod sockets;
 mod stream;
 mod tally;
+mod turns;
 
 use super::{Control, Course, Courses, Early, Negotiated, Outcome, Relayed, Rules, Wire};
 use peer::Peer;
