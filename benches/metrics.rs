@@ -4,8 +4,8 @@
 use divan::{Bencher, black_box};
 use std::sync::Arc;
 use std::time::Duration;
-use wsgate::relay::{Control, Traffic};
-use wsgate::session::Session;
+use wsgate::relay::Traffic;
+use wsgate::session::{Names, Record, Session};
 use wsgate::telemetry::metrics::{Facts, Format, Metrics};
 
 /// Routes of a large configuration.
@@ -16,24 +16,25 @@ fn main() {
 }
 
 fn session(route: usize) -> Session {
-    Session {
-        request_id: "0123456789abcdef".into(),
+    let names = Names {
         listener: "public".into(),
-        client: None,
-        host: "chat.example.com".into(),
-        path: "/chat".into(),
         route: format!("chat.example.com/rooms/{route}/*").into(),
         upstream: "chat".into(),
-        endpoint: "10.0.0.1:8080".into(),
+    };
+    Session::new(&Record {
+        request_id: "0123456789abcdef",
+        names: &Arc::new(names),
+        client: None,
+        host: "chat.example.com",
+        path: "/chat",
+        endpoint: "10.0.0.1:8080",
         identity: None,
         subprotocol: None,
-        opened: tokio::time::Instant::now(),
-        control: Arc::new(Control::new()),
-    }
+    })
 }
 
 fn facts() -> Facts {
-    let name = |route| (session(route).route, Traffic::default());
+    let name = |route| (session(route).names().route.clone(), Traffic::default());
     Facts {
         is_ready: true,
         workers: 2,
@@ -55,9 +56,9 @@ fn a_session(bencher: Bencher<'_, '_>) {
     let session = session(7);
     let counts = metrics.at(0);
     bencher.bench_local(|| {
-        counts.accepted(&session.listener);
+        counts.accepted(&session.names().listener);
         counts.opened(black_box(&session), Duration::from_millis(3));
-        counts.ended(black_box(&session), None);
+        counts.ended(black_box(&session), Duration::from_secs(1), None);
     });
 }
 
@@ -68,10 +69,10 @@ fn a_refusal(bencher: Bencher<'_, '_>) {
     let session = session(7);
     let counts = metrics.at(0);
     bencher.bench_local(|| {
-        counts.accepted(&session.listener);
+        counts.accepted(&session.names().listener);
         counts.refused(
-            &session.listener,
-            Some(&session.route),
+            &session.names().listener,
+            Some(&session.names().route),
             403,
             "origin_refused",
         );

@@ -3,6 +3,7 @@
 //! The modules in the order of the layers; each may import from those above it, never below
 //! (`tests/architecture.rs` holds it).
 
+pub mod causes;
 pub mod config;
 pub mod frame;
 pub mod http;

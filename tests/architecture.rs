@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with every module of ours that it may import.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("causes", &[]),
     ("config", &[]),
     ("frame", &[]),
     ("http", &[]),
@@ -19,14 +20,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("follow", &[]),
     ("tls", &["config", "net", "follow"]),
     ("route", &["config"]),
-    ("admission", &["config", "http", "follow"]),
-    ("upstream", &["config", "http", "net", "tls"]),
+    ("admission", &["causes", "config", "http", "follow"]),
+    ("upstream", &["causes", "config", "http", "net", "tls"]),
     ("relay", &["frame", "net"]),
     ("session", &["relay"]),
     ("telemetry", &["config", "net", "relay", "session"]),
     (
         "gateway",
         &[
+            "causes",
             "config",
             "http",
             "net",
@@ -47,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "causes",
             "config",
             "admission",
             "telemetry",

@@ -41,9 +41,9 @@ struct Ages(BTreeMap<u64, CloseHook>);
 type Shards<T> = Box<[Mutex<Shard<T>>]>;
 type Shard<T> = HashMap<KeyHash, T, Hashed>;
 
-/// What a session takes up; empty without limits. Dropping it makes room.
+/// What a session takes up, seat by seat; empty without limits. Dropping it makes room.
 #[derive(Debug, Default)]
-pub struct Seats(Box<[Seat]>);
+pub struct Seats(Option<Box<Seat>>);
 
 /// What a session takes up of one limit.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Seat {
     key: KeyHash,
     /// Its place among the open ones, once it is one of them.
     age: Option<u64>,
+    /// Of the next limit.
+    next: Seats,
 }
 
 impl Sessions {
@@ -83,6 +85,7 @@ impl Sessions {
             sessions: Arc::clone(self),
             key,
             age: None,
+            next: Seats::default(),
         })
     }
 
@@ -122,19 +125,25 @@ impl Sessions {
 
 impl Seats {
     pub(super) fn new(seats: Vec<Seat>) -> Self {
-        Self(seats.into())
+        let before = |next, mut seat: Seat| {
+            seat.next = next;
+            Self(Some(Box::new(seat)))
+        };
+        seats.into_iter().rfold(Self::default(), before)
     }
 
     /// The session is open from now on, and `hook` makes what closes it. Sessions of which there is
     /// one too many by that are closed.
     pub fn opened(&mut self, hook: impl Fn() -> CloseHook) {
-        for seat in &mut self.0 {
+        let mut seats = self;
+        while let Some(seat) = &mut seats.0 {
             if let Book::Ages { .. } = seat.sessions.book
                 && let Some((age, surplus)) = seat.sessions.open(seat.key, hook())
             {
                 seat.age = Some(age);
                 surplus.into_iter().for_each(|close| close());
             }
+            seats = &mut seat.next;
         }
     }
 }
@@ -292,7 +301,7 @@ mod tests {
 
     #[test]
     fn without_limits_a_session_holds_nothing() {
-        assert_eq!(size_of::<Seats>(), 16);
+        assert_eq!(size_of::<Seats>(), 8);
         let mut seats = Seats::default();
         seats.opened(|| panic!("nobody asked for a hook"));
     }

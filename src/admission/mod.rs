@@ -55,8 +55,8 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
-    /// The origin that the request was sent to; `None` if its host is not one that the gateway
-    /// answers for.
+    /// The origin that the request was sent to, to be compared with that of the page that asks;
+    /// `None` if no page does, or if its host is not one that the gateway answers for.
     pub own_origin: Option<Origin>,
     /// Whose limits count; `None` on a unix socket.
     pub client: Option<IpAddr>,

@@ -1,6 +1,6 @@
 //! `wsgate check`: everything that is wrong with a configuration, before it serves.
 
-use super::{CONFIGURATION, complain};
+use super::{CONFIGURATION, answer, complain};
 use crate::config::{self, Problems, Settings};
 use crate::gateway::Site;
 use std::io::IsTerminal;
@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Loads the file, and reads the files that it names.
-#[expect(clippy::print_stdout, reason = "the answer")]
 pub(super) fn execute(file: Option<&Path>) -> ExitCode {
     let settings = match load(file) {
         Ok(settings) => settings,
@@ -26,13 +25,12 @@ pub(super) fn execute(file: Option<&Path>) -> ExitCode {
         .iter()
         .filter_map(|one| one.trouble())
         .for_each(warn);
-    println!(
+    answer(format_args!(
         "ok: {}, {}, {}",
         counted(settings.listeners.len(), "listener"),
         counted(settings.routes.len(), "route"),
         counted(settings.upstreams.len(), "upstream")
-    );
-    ExitCode::SUCCESS
+    ))
 }
 
 fn counted(count: usize, what: &str) -> String {

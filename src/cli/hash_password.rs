@@ -1,16 +1,12 @@
 //! `wsgate hash-password`: a line for a password file.
 
-use super::complain;
+use super::{answer, complain};
 use crate::admission::auth::hash_password;
 use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 /// The password comes by standard input: an argument would be seen by every `ps`.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the answer, and the question"
-)]
+#[expect(clippy::print_stderr, reason = "the question")]
 pub(super) fn execute(name: Option<&str>) -> ExitCode {
     if io::stdin().is_terminal() {
         eprint!("Password (it will be visible): ");
@@ -21,10 +17,7 @@ pub(super) fn execute(name: Option<&str>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     match hash_password(name, line.trim_end_matches(['\r', '\n'])) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
+        Ok(line) => answer(line),
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE

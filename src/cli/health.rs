@@ -1,6 +1,6 @@
 //! `wsgate health`: asks a running gateway how it is, for the health check of a container.
 
-use super::{check, complain};
+use super::{answer, check, complain};
 use crate::admin::{self, Probe};
 use crate::config::Settings;
 use std::path::Path;
@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 /// 0: yes; 1: everything else, an unusable configuration included. Container runtimes keep other
 /// codes for themselves.
-#[expect(clippy::print_stdout, reason = "the answer")]
 pub(super) fn execute(file: Option<&Path>, is_ready: bool) -> ExitCode {
     let Ok(settings) = check::load(file) else {
         return ExitCode::FAILURE;
@@ -18,10 +17,7 @@ pub(super) fn execute(file: Option<&Path>, is_ready: bool) -> ExitCode {
         false => Probe::Health,
     };
     match ask(&settings, probe) {
-        Ok(()) => {
-            println!("ok");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => answer("ok"),
         Err(error) => {
             complain(&*error);
             ExitCode::FAILURE

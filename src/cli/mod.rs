@@ -6,7 +6,11 @@ mod health;
 mod run;
 mod schema;
 
+use crate::causes;
 use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,11 +76,21 @@ pub fn main() -> ExitCode {
     clippy::print_stderr,
     reason = "this is the program's voice before there is a log"
 )]
-fn complain(error: &dyn std::error::Error) {
+fn complain(error: &(dyn Error + 'static)) {
     eprintln!("wsgate: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
+    for cause in causes::of(error) {
+        eprintln!("  because: {cause}");
+    }
+}
+
+/// Prints what was asked for. Whoever reads it may have had enough before the end, as `head` does.
+fn answer(text: impl Display) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }

@@ -1,14 +1,13 @@
 //! `wsgate schema`: the configuration file as a machine, or a person, may read it.
 
+use super::answer;
 use crate::config;
 use std::process::ExitCode;
 
-#[expect(clippy::print_stdout, reason = "the answer")]
 pub(super) fn execute(markdown: bool) -> ExitCode {
     if markdown {
-        print!("{}", config::reference());
+        answer(config::reference().trim_end())
     } else {
-        println!("{:#}", config::schema());
+        answer(format_args!("{:#}", config::schema()))
     }
-    ExitCode::SUCCESS
 }

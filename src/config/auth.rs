@@ -1,6 +1,6 @@
 //! `[auth.*]`: ways to prove who one is.
 
-use super::header;
+use super::brought;
 use super::kind::{
     Kind, Parsed, Shape, choice, existing_file, filled, named, parsed, salvage, secret, table,
 };
@@ -260,19 +260,11 @@ fn source() -> Parsed<CredentialSource> {
         "`\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`",
         "^(header|cookie|query):.",
         |text| {
-            let (kind, name) = text.split_once(':').unwrap_or((text, ""));
-            let is_plain =
-                |name: &str| header::is_token(name) && !name.contains(['&', '%', '+', '#']);
-            match kind {
-                "header" => header::parse_name(name).map(CredentialSource::Header),
-                "cookie" if header::is_token(name) => Ok(CredentialSource::Cookie(name.to_owned())),
-                "query" if is_plain(name) => Ok(CredentialSource::Query(name.to_owned())),
-                "cookie" | "query" => {
-                    Err(Problem::new(format!("`{name}` is not a name of a {kind}")))
-                }
-                _ => Err(Problem::new(format!("`{text}` is not a source of keys"))
-                    .help("write `\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`")),
-            }
+            use CredentialSource::{Cookie, Header, Query};
+            brought::parse(text, [Header, Cookie, Query]).unwrap_or_else(|| {
+                Err(Problem::new(format!("`{text}` is not a source of keys"))
+                    .help("write `\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`"))
+            })
         },
     )
 }

@@ -1,6 +1,6 @@
 //! `balance`: how an endpoint is chosen.
 
-use super::header;
+use super::brought;
 use super::kind::{
     Choice, Kind, Parsed, Shape, at, boolean, choice, duration, or_off, parsed, table,
 };
@@ -163,23 +163,18 @@ fn hash_key() -> Parsed<HashKey> {
         "`\"client_ip\"`, `\"path\"`, `\"identity\"`, `\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`",
         "^(client_ip|path|identity|(header|cookie|query):.+)$",
         |text| {
-            let (kind, name) = text.split_once(':').unwrap_or((text, ""));
-            let is_plain =
-                |name: &str| header::is_token(name) && !name.contains(['&', '%', '+', '#']);
-            match kind {
-                "client_ip" | "path" | "identity" if text.contains(':') => {
+            use HashKey::{Cookie, Header, Query};
+            if let Some(brought) = brought::parse(text, [Header, Cookie, Query]) {
+                return brought;
+            }
+            match text.split_once(':').map_or(text, |(kind, _)| kind) {
+                kind @ ("client_ip" | "path" | "identity") if kind != text => {
                     Err(Problem::new(format!("`{kind}` takes no name"))
                         .help(format!("write `\"{kind}\"`")))
                 }
                 "client_ip" => Ok(HashKey::ClientIp),
                 "path" => Ok(HashKey::Path),
                 "identity" => Ok(HashKey::Identity),
-                "header" => header::parse_name(name).map(HashKey::Header),
-                "cookie" if header::is_token(name) => Ok(HashKey::Cookie(name.to_owned())),
-                "query" if is_plain(name) => Ok(HashKey::Query(name.to_owned())),
-                "cookie" | "query" => {
-                    Err(Problem::new(format!("`{name}` is not a name of a {kind}")))
-                }
                 _ => Err(
                     Problem::new(format!("`{text}` is nothing to hash by")).help(
                         "write `\"client_ip\"`, `\"path\"`, `\"identity\"`, `\"header:NAME\"`, \

@@ -12,6 +12,7 @@ mod admin;
 mod assemble;
 mod auth;
 mod balance;
+mod brought;
 mod conflict;
 mod cors;
 mod encryption;

@@ -33,7 +33,7 @@ section! {
         /// What routes say where they say nothing themselves: any key of `[[routes]]` but `name`,
         /// `host`, `path` and `subprotocols`, tables key by key.
         pub(super) route_defaults: Option<()> = salvage(defaults_of::<RouteKeys>(OWN_KEYS)), or({});
-        /// Which handshakes go where; at least one.
+        /// Which handshakes go where; at least one, unless every listener redirects.
         pub(super) routes: Vec<Option<At<RouteKeys>>> = list(salvage(at(layered()))), or([]);
     }
 }

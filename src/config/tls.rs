@@ -35,7 +35,7 @@ pub struct ClientCertificates {
 }
 
 section! {
-    /// TLS of a listener. All files are followed: a renewed one is used from the next handshake on.
+    /// TLS of a listener. All files are followed: new handshakes use a renewed one within seconds.
     pub(super) struct ListenerTlsKeys at "`[listeners.tls]`" {
         /// Chosen by the name that the client asks for (SNI); the first serves clients that ask
         /// for an unknown name or for none.
@@ -49,7 +49,8 @@ section! {
             ("1.2", TlsVersion::V1_2),
             ("1.3", TlsVersion::V1_3),
         ]), or("1.2");
-        /// Roots of certificates that clients show (mTLS). Left out: clients are not asked for one.
+        /// Roots of certificates that clients show (mTLS), which must be of version 3, as those
+        /// with extensions are. Left out: clients are not asked for one.
         /// A change of this file or of `crl` also ends the resumption of earlier TLS sessions;
         /// WebSocket sessions that are open stay.
         pub(super) client_ca: Option<PathBuf> = existing_file("PEM certificates"), optional;

@@ -31,8 +31,8 @@ section! {
         pub upgrade_timeout: Duration = duration("10ms"), or("10s");
         /// For everything from the chosen route to the endpoint's answer, retries included.
         pub open_timeout: Duration = duration("10ms"), or("15s");
-        /// How many other endpoints are tried. Only a failed connect, or a connection lost before
-        /// any byte of an answer, is tried again.
+        /// How many other endpoints are tried. Only a failed connect or TLS handshake, or a connection
+        /// lost before any byte of an answer, is tried again.
         pub retries: u32 = count(0..=16), or(2);
         /// How long a connection that has carried an ordinary request waits for the next one. It must
         /// be shorter than the server's own time (Node closes after 5 seconds). `"off"`: each request

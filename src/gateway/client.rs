@@ -53,21 +53,19 @@ impl Client {
         }
     }
 
-    /// As the connection and, where its peer is trusted, `headers` tell it.
-    pub(super) fn of_request(exchange: &Exchange, headers: &HeaderMap) -> Self {
-        let direct = Self::of_connection(exchange);
+    /// Learns of the request's `headers` who it is, where the connection's peer is trusted.
+    pub(super) fn introduce(&mut self, exchange: &Exchange, headers: &HeaderMap) {
         if !exchange.is_trusted {
-            return direct;
+            return;
         }
         let trust = &exchange.site.trust;
         let told = Told::by(headers, &trust.header, |hop| trust.is_trusted(Some(hop)));
-        let client = told.hops.first().copied();
-        Self {
-            address: client.or(direct.address),
-            chain: told.hops.into_iter().chain(direct.chain).collect(),
-            scheme: told.scheme.unwrap_or(direct.scheme),
-            host: told.host,
+        if let Some(&client) = told.hops.first() {
+            self.address = Some(client);
         }
+        self.chain.splice(..0, told.hops);
+        self.scheme = told.scheme.unwrap_or(self.scheme);
+        self.host = told.host;
     }
 
     /// What an upstream is told by the PROXY protocol: the client, and what it connected to.
@@ -87,5 +85,10 @@ impl Client {
     /// What the client asked for, where it knows the gateway under another name than `target`.
     pub(super) fn authority(&self, target: &Target) -> Authority {
         self.host.clone().unwrap_or_else(|| target.named())
+    }
+
+    /// That other name, if there is one.
+    pub(super) fn asked_for(&self) -> Option<&Authority> {
+        self.host.as_ref()
     }
 }

@@ -4,10 +4,10 @@ use super::arrival::{self, Arrived, Terms};
 use super::failure::Failure;
 use super::guard::Guarded;
 use super::link::Link;
+use super::presence::Presence;
 use super::request::Answer;
 use super::slots;
 use super::tunnel::Tunnel;
-use super::worker::Place;
 use super::{Gate, Site, request, tunnel};
 use crate::http::Scheme;
 use crate::net::{Accepted, Stream};
@@ -25,7 +25,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -37,12 +36,10 @@ const WRITES_MAX: usize = 64 * 1024;
 
 /// A socket that was just accepted, with what it holds for as long as it lives.
 pub(super) struct Arrival {
-    pub(super) gate: Arc<Gate>,
+    pub(super) presence: Presence,
     /// The listener's place in the settings.
     pub(super) listener: usize,
     pub(super) accepted: Accepted,
-    pub(super) permit: OwnedSemaphorePermit,
-    pub(super) place: Place,
 }
 
 /// What one connection's requests share.
@@ -108,24 +105,25 @@ impl Exchange {
 /// Serves a connection to its end, or to the session that goes on in a task of its own.
 pub(super) async fn serve(arrival: Arrival) {
     let Arrival {
-        gate,
+        presence,
         listener,
         accepted,
-        permit,
-        place,
     } = arrival;
+    let (gate, worker) = (presence.gate().clone(), presence.worker());
     let site = gate.site();
-    let counts = gate.metrics.at(place.worker);
+    let counts = gate.metrics.at(worker);
     counts.accepted(&site.listener(listener).name);
     let deadline = Instant::now() + site.listener(listener).head_timeout;
     let entrance = site.listener(listener);
     let terms = Terms {
         slots: &gate.slots,
-        turn: gate.turn_of(place.worker),
+        turn: gate.turn_of(worker),
         counts,
         deadline,
     };
     let arrived = tokio::select! {
+        // A plain connection has arrived at once, and need not hear of the drain here.
+        biased;
         arrived = arrival::arrive(&terms, &site, entrance, accepted) => arrived,
         () = gate.closing_time() => return,
     };
@@ -141,7 +139,7 @@ pub(super) async fn serve(arrival: Arrival) {
         return;
     };
     let exchange = Arc::new(Exchange {
-        worker: place.worker,
+        worker,
         gate,
         listener,
         client: caller.address.map(|address| address.ip()),
@@ -159,9 +157,8 @@ pub(super) async fn serve(arrival: Arrival) {
         return;
     };
     // A fresh task: this one has grown to the size of everything above.
-    let (gate, worker) = (&exchange.gate, place.worker);
-    let session = tunnel::carry(gate.clone(), stream, early, *tunnel, (permit, place));
-    gate.workers.spawn(worker, session);
+    let session = tunnel::carry(presence, stream, early, *tunnel);
+    exchange.gate.workers.spawn(worker, session);
 }
 
 /// Answers requests until the connection closes (`None`) or one of them has become a tunnel.
@@ -182,6 +179,7 @@ async fn speak_http(
         .max_buf_size(listener.max_header_size + WRITES_MAX)
         .serve_connection(TokioIo::new(guarded), Requests(exchange.clone()));
     let result = tokio::select! {
+        biased;
         result = poll_fn(|cx| http.poll_without_shutdown(cx)) => result,
         () = exchange.closing_time() => Ok(()),
     };

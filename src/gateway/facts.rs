@@ -16,7 +16,7 @@ impl Gate {
         let facts = Facts {
             is_ready: self.is_ready(),
             workers: self.workers.len(),
-            connections: self.workers.places(),
+            connections: self.workers.connections(),
             max_connections: self.max_connections as usize,
             entries: site.entries(),
             loaded: site.loaded,

@@ -1,6 +1,7 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
 use crate::admission::{CorsRefusal, NetworkRefusal, OverLimit, Refusal};
+use crate::causes;
 use crate::config::LimitKey;
 use crate::http::{HandshakeError, HeadError, TargetError, refusal};
 use crate::route::NoRoute;
@@ -8,8 +9,6 @@ use crate::upstream::{BoxError, OpenError, Refused, RequestError, Side};
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use std::error::Error;
-use std::fmt::Write;
 use std::time::Duration;
 
 /// Why a request did not become a session.
@@ -193,14 +192,7 @@ impl Failure {
 
     /// The whole chain of causes, for the operator.
     pub(super) fn detail(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            // Writing to a String cannot fail.
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        causes::in_line(self)
     }
 
     /// What a client may know. Of an upstream that is no more than the status says.

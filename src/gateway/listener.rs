@@ -1,5 +1,6 @@
 //! The accept loop of one listener: a permit first, then the socket, then the emptiest worker.
 
+use super::presence::Presence;
 use super::{Gate, connection};
 use crate::net::{AcceptFault, Accepted, Acceptor, Listening};
 use std::io;
@@ -61,16 +62,16 @@ async fn accept_all(gate: &Arc<Gate>, acceptor: &Acceptor, index: usize) -> io::
 }
 
 fn hand_over(gate: &Arc<Gate>, index: usize, accepted: Accepted, permit: OwnedSemaphorePermit) {
-    let place = gate.workers.take_place();
-    let worker = place.worker;
+    let presence = Presence::new(gate.clone(), permit);
+    let worker = presence.worker();
     let arrival = connection::Arrival {
-        gate: gate.clone(),
+        presence,
         listener: index,
         accepted,
-        permit,
-        place,
     };
-    gate.workers.spawn(worker, connection::serve(arrival));
+    // On the heap by itself: a task moves what it holds as a whole, several times.
+    gate.workers
+        .spawn(worker, Box::pin(connection::serve(arrival)));
 }
 
 /// Counts it where this accept loop runs.

@@ -2,9 +2,9 @@
 //!
 //! [`Site`] is what the configuration became, [`Gate`] what lives as long as the process.
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
-//! `client` knows who asks, `request` tells the story of one request, `tunnel` reaches the upstream
-//! and carries the session, `plain` passes on what is no handshake, `failure` says what a client is
-//! told, `facts` what is told to those who run it.
+//! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
+//! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
+//! handshake, `failure` says what a client is told, `facts` what is told to those who run it.
 
 mod affinity;
 mod arrival;
@@ -19,6 +19,7 @@ mod link;
 mod listener;
 mod passing;
 mod plain;
+mod presence;
 mod rates;
 mod request;
 mod service;
@@ -50,7 +51,7 @@ use turn::Turn;
 #[derive(Debug)]
 pub struct Gate {
     site: ArcSwap<Site>,
-    registry: Arc<Registry>,
+    registry: Registry,
     workers: Workers,
     connections: Arc<Semaphore>,
     max_connections: u32,
@@ -69,7 +70,7 @@ impl Gate {
         let max_connections = u32::try_from(server.max_connections).unwrap_or(u32::MAX >> 4);
         Self {
             site: ArcSwap::new(site),
-            registry: Arc::new(Registry::new(workers.len())),
+            registry: Registry::new(workers.len()),
             connections: Arc::new(Semaphore::new(max_connections as usize)),
             metrics: Metrics::new(workers.len()),
             turns: (0..workers.len()).map(|_| Turn::default()).collect(),

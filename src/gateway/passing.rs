@@ -6,13 +6,13 @@ use super::body::Broken;
 use super::link::Link;
 use super::request::Story;
 use super::service::Service;
-use crate::http::Target;
+use crate::causes;
+use crate::http::{RequestId, Target};
 use crate::telemetry::access_log::Requested;
 use crate::upstream::{AnswerCut, Streamed};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use std::error::Error;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(super) struct Passing {
 pub(super) struct Ledger {
     pub(super) gate: Arc<Gate>,
     pub(super) worker: usize,
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     pub(super) listener: Arc<str>,
     pub(super) client: Option<IpAddr>,
     pub(super) method: Method,
@@ -73,7 +73,7 @@ impl Ledger {
         Self {
             gate: exchange.gate.clone(),
             worker: exchange.worker,
-            request_id: story.id.clone(),
+            request_id: story.id,
             listener: exchange.site.listener(exchange.listener).name.clone(),
             client: story.client.address,
             method,
@@ -187,8 +187,7 @@ impl End {
 
     fn detail(&self) -> Option<String> {
         let Self::Cut(cut) = self else { return None };
-        let cause = cut.source().map(|cause| format!(": {cause}"));
-        Some(format!("{cut}{}", cause.unwrap_or_default()))
+        Some(causes::in_line(cut))
     }
 }
 
@@ -198,7 +197,7 @@ impl Drop for Ledger {
         let status = self.status.as_u16();
         counts.requested(&self.listener, Some(&self.route), status, self.end.label());
         self.gate.access_log.requested(&Requested {
-            request_id: &self.request_id,
+            request_id: self.request_id.as_str(),
             listener: &self.listener,
             client: self.client,
             method: self.method.as_str(),

@@ -8,11 +8,11 @@ use super::failure::Failure;
 use super::service::Service;
 use super::{plain, tunnel};
 use crate::admission;
-use crate::http::{Ask, Handshake, HandshakeError, Scheme, Target, request_id, to_bytes};
+use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
-use http::header::{CONNECTION, UPGRADE};
+use http::header::{CONNECTION, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -25,10 +25,10 @@ pub(super) type Answer = Response<Body>;
 /// What is known of a request so far; a refusal is logged with as much of it as there is.
 pub(super) struct Story<'a> {
     pub(super) exchange: &'a Exchange,
-    pub(super) id: String,
+    pub(super) id: RequestId,
     pub(super) started: Instant,
     pub(super) client: Client,
-    target: Option<Target>,
+    target: Option<Arc<Target>>,
     /// Whether it asks for no session, or is answered as if it did not.
     is_plain: bool,
     service: Option<Arc<Service>>,
@@ -68,7 +68,7 @@ impl<'a> Story<'a> {
         let started = Instant::now();
         Self {
             exchange,
-            id: request_id(),
+            id: RequestId::fresh(),
             started,
             client: Client::of_connection(exchange),
             target: None,
@@ -79,12 +79,12 @@ impl<'a> Story<'a> {
     }
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
-        self.client = Client::of_request(self.exchange, &parts.headers);
+        self.client.introduce(self.exchange, &parts.headers);
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
         }
         let ask = Ask::of(parts)?;
-        let target = self.target.insert(Target::of(parts)?).clone();
+        let target = self.target.insert(Arc::new(Target::of(parts)?)).clone();
         if !self.exchange.covers(&target.host) {
             return Err(Failure::Misdirected);
         }
@@ -221,10 +221,12 @@ impl<'a> Story<'a> {
     ) -> admission::Ask<'p> {
         let exchange = self.exchange;
         let entrance = exchange.site.listener(exchange.listener);
+        let own_origin = || exchange.site.own_origin(entrance, target, &self.client);
+        let is_from_page = parts.headers.contains_key(ORIGIN);
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
-            own_origin: exchange.site.own_origin(entrance, target, &self.client),
+            own_origin: is_from_page.then(own_origin).flatten(),
             client: self.client.address,
             purpose,
         }
@@ -247,7 +249,7 @@ impl<'a> Story<'a> {
         let exchange = self.exchange;
         self.count(failure.status(), failure.label());
         exchange.gate.access_log.refused(&Refused {
-            request_id: &self.id,
+            request_id: self.id.as_str(),
             listener: exchange.site.listener_name(exchange.listener),
             client: self.client.address,
             host: self.target.as_ref().map(|target| target.host.as_str()),
@@ -258,6 +260,6 @@ impl<'a> Story<'a> {
             detail: &failure.detail(),
             took: self.started.elapsed(),
         });
-        failure.answer(&self.id)
+        failure.answer(self.id.as_str())
     }
 }

@@ -4,9 +4,10 @@ use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
-use crate::config::{self, Affinity, Balance, Compression, Route};
+use crate::config::{self, Affinity, Balance, Compression, Listener, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
+use crate::session::Names;
 use crate::upstream::Pool;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub(super) struct Service {
     pub(super) name: Arc<str>,
     pub(super) upstream: Arc<str>,
+    /// What its sessions share of names, for each listener of the settings.
+    pub(super) names: Box<[Arc<Names>]>,
     /// What binds a client to an endpoint.
     pub(super) affinity: Option<Affinity>,
     pub(super) network: NetworkRule,
@@ -45,6 +48,7 @@ impl Service {
     /// Compiles a route.
     pub(super) fn new(
         route: &Route,
+        listeners: &[Listener],
         methods: &auth::Methods,
         pools: &Pools,
     ) -> Result<Self, AssembleError> {
@@ -62,9 +66,17 @@ impl Service {
             .transpose()?;
         let rates = Rates::new(&route.limits);
         let rules = Arc::new(rules(route, &rates));
+        let name: Arc<str> = route.name.as_str().into();
+        let upstream: Arc<str> = route.upstream.name.as_str().into();
+        let names = |listener: &Listener| Names {
+            listener: listener.name.as_str().into(),
+            route: name.clone(),
+            upstream: upstream.clone(),
+        };
         Ok(Self {
-            name: route.name.as_str().into(),
-            upstream: route.upstream.name.as_str().into(),
+            names: listeners.iter().map(names).map(Arc::new).collect(),
+            name,
+            upstream,
             affinity: match &route.upstream.balance {
                 Balance::Hash(affinity) => Some(affinity.clone()),
                 _ => None,

@@ -281,7 +281,8 @@ fn services(
     methods: &auth::Methods,
     pools: &Pools,
 ) -> Result<Vec<Arc<Service>>, AssembleError> {
-    let service = |route: &Arc<Route>| Service::new(route, methods, pools).map(Arc::new);
+    let listeners = &settings.listeners;
+    let service = |route: &Arc<Route>| Service::new(route, listeners, methods, pools).map(Arc::new);
     settings.routes.iter().map(service).collect()
 }
 

@@ -2,17 +2,17 @@
 
 use super::affinity::Bond;
 use super::failure::Failure;
+use super::presence::Presence;
 use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
-use super::worker::Place;
-use super::{Gate, going_away, replaced};
+use super::{going_away, replaced};
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
-use crate::relay::{Control, Early, Negotiated, Outcome, Relayed, Rules, relay};
-use crate::session::{Registered, Session};
+use crate::relay::{Early, Negotiated, Outcome, Relayed, relay};
+use crate::session::{Record, Session};
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -24,9 +24,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
-use tracing::debug;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -60,39 +57,27 @@ pub(super) async fn open(
     let mut opened = service.pool.open(&ask).await?;
     let mut answer = switching_protocols(service, &handshake, &mut opened);
     bond.apply(answer.headers_mut());
-    let session = Session {
-        request_id: story.id.as_str().into(),
-        listener: story
-            .exchange
-            .site
-            .listener(story.exchange.listener)
-            .name
-            .clone(),
+    let identity = permit.identity.as_ref().map(ToString::to_string);
+    let session = Session::new(&Record {
+        request_id: story.id.as_str(),
+        names: &service.names[story.exchange.listener],
         client: story.client.address,
-        host: target.host.as_str().into(),
-        path: target.path.as_str().into(),
-        route: service.name.clone(),
-        upstream: service.upstream.clone(),
-        endpoint: opened.endpoint.as_str().into(),
-        identity: permit
-            .identity
-            .as_ref()
-            .map(|identity| identity.to_string().into()),
-        subprotocol: opened.subprotocol.as_deref().map(Into::into),
-        opened: Instant::now(),
-        control: Arc::new(Control::new()),
-    };
+        host: &target.host,
+        path: &target.path,
+        endpoint: opened.lease.name(),
+        identity: identity.as_deref(),
+        subprotocol: opened.subprotocol.as_deref(),
+    });
     let account = service
         .rates
         .account(permit.identity.as_ref(), story.client.address);
-    let handshake_took = story.started.elapsed();
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
         seats: permit.seats,
         account,
-        handshake_took,
+        handshake_took: story.started.elapsed(),
     });
     Ok(answer)
 }
@@ -121,18 +106,14 @@ fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Op
     answer
 }
 
-/// What a client connection holds for as long as it is open.
-pub(super) type Held = (OwnedSemaphorePermit, Place);
-
 /// Registers a session and gives the future that carries it to its end.
 ///
 /// To be called on the thread that runs the future.
 pub(super) fn carry(
-    gate: Arc<Gate>,
+    presence: Presence,
     client: Stream,
     from_client: Bytes,
     tunnel: Tunnel,
-    held: Held,
 ) -> Carried {
     let Tunnel {
         opened,
@@ -142,18 +123,17 @@ pub(super) fn carry(
         account,
         handshake_took,
     } = tunnel;
-    limit_silence(service.courses.rules(), &[&client, &opened.stream]);
-    let control = session.control.clone();
-    let worker = held.1.worker;
-    let course = service.courses.of(worker);
-    let live = Live::begin(gate.clone(), worker, session, handshake_took);
+    let (gate, worker) = (presence.gate(), presence.worker());
+    gate.access_log.opened(&session, handshake_took);
+    gate.metrics.at(worker).opened(&session, handshake_took);
+    let session = gate.registry.register(worker, session);
     seats.opened(|| {
-        let control = control.clone();
-        Box::new(move || _ = control.close(replaced()))
+        let session = session.clone();
+        Box::new(move || _ = session.control().close(replaced()))
     });
     if gate.is_draining() {
         // It may have missed the order that all others got.
-        control.close(going_away());
+        session.control().close(going_away());
     }
     let early = Early {
         from_client,
@@ -162,114 +142,100 @@ pub(super) fn carry(
     let negotiated = Negotiated {
         deflate: opened.deflate.is_some(),
     };
-    let relayed = relay(
-        client,
-        opened.stream,
-        early,
-        course,
-        negotiated,
-        account,
-        control,
-    );
+    let course = service.courses.of(worker);
+    let relayed = relay(client, opened.stream, early, course, negotiated, account);
     Carried {
         relayed: Some(relayed),
         seats,
-        live,
+        session,
         _lease: opened.lease,
-        _held: held,
+        presence,
     }
 }
 
-/// A session with all that it holds, in the order in which it is given back. By hand, as an `async`
-/// block would have room for the relay twice: where it was brought in, and where it is awaited.
+/// A session with all that it holds. By hand, as an `async` block would have room for the relay twice:
+/// where it was brought in, and where it is awaited.
 pub(super) struct Carried {
     /// Until it is over.
     relayed: Option<Relayed<Stream>>,
     seats: Seats,
-    live: Live,
+    session: Arc<Session>,
     _lease: Lease,
-    _held: Held,
+    presence: Presence,
 }
 
 impl Future for Carried {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(relayed) = &mut self.relayed {
-            let outcome = ready!(Pin::new(relayed).poll(cx));
-            self.relayed = None;
-            // Whoever sees it gone from the registry may open another.
-            self.seats = Seats::default();
-            self.live.end(&outcome);
+        let Self {
+            relayed, session, ..
+        } = &mut *self;
+        if let Some(relayed) = relayed {
+            let outcome = ready!(relayed.poll(cx, session.control()));
+            self.end(Some(&outcome));
         }
         Poll::Ready(())
     }
 }
 
-/// A session that is registered and counted; dropping it undoes both.
-struct Live {
-    gate: Arc<Gate>,
-    /// Until its end is told.
-    registered: Option<Registered>,
-}
-
-impl Live {
-    fn begin(gate: Arc<Gate>, worker: usize, session: Session, took: Duration) -> Self {
-        gate.access_log.opened(&session, took);
-        gate.metrics.at(worker).opened(&session, took);
-        Self {
-            registered: Some(gate.registry.register(worker, session)),
-            gate,
+impl Carried {
+    /// Ends both connections, gives back what others wait for, and tells of it. Once.
+    fn end(&mut self, outcome: Option<&Outcome>) {
+        let Some(relayed) = self.relayed.take() else {
+            return;
+        };
+        let length = outcome.map_or_else(|| relayed.age(), |outcome| outcome.duration);
+        drop(relayed);
+        let session = &self.session;
+        session.control().forget_waker();
+        // Whoever sees it gone from the registry may open another.
+        self.seats = Seats::default();
+        let gate = self.presence.gate();
+        if let Some(outcome) = outcome {
+            gate.access_log.ended(session, outcome);
         }
-    }
-
-    fn end(&mut self, outcome: &Outcome) {
-        if let Some(registered) = self.registered.take() {
-            let session = registered.session();
-            self.gate.access_log.ended(session, outcome);
-            let counts = self.gate.metrics.at(registered.worker());
-            counts.ended(session, Some(outcome));
-        }
+        let counts = gate.metrics.at(self.presence.worker());
+        counts.ended(session, length, outcome);
+        gate.registry.forget(session);
     }
 }
 
-impl Drop for Live {
+impl Drop for Carried {
     fn drop(&mut self) {
         // A panic, or the end of the process: without an outcome, and gone all the same.
-        if let Some(registered) = &self.registered {
-            let counts = self.gate.metrics.at(registered.worker());
-            counts.ended(registered.session(), None);
-        }
-    }
-}
-
-/// A peer that vanished without a word acknowledges nothing: the kernel ends such a leg, even where
-/// the relay waits for nothing from it.
-fn limit_silence(rules: &Rules, legs: &[&Stream]) {
-    let Some(limit) = rules.write else { return };
-    for leg in legs {
-        if let Err(cause) = leg.set_user_timeout(limit) {
-            debug!(%cause, "TCP_USER_TIMEOUT");
-        }
+        self.end(None);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Control;
 
-    /// What an idle session occupies, part by part, in bytes: what its task holds, and what hangs on it.
-    /// The runtime adds two entries of 256 for the sockets, and about a hundred to the task.
+    /// What an idle session occupies, part by part, in bytes. Its sockets, its deadline and its place in
+    /// the registry are entries of lists beside that, and its strings one allocation
+    /// (`tests/memory/` counts all of it).
     #[test]
     fn a_session_stays_small() {
+        let future = size_of::<Carried>();
+        // The runtime's own, and its alignment.
+        let task = (future + 96).next_multiple_of(128);
+        let record = size_of::<Session>() + 16;
         let parts = [
-            ("the session's future", size_of::<Carried>(), 536),
-            ("of which the relay", size_of::<Relayed<Stream>>(), 456),
-            ("of which a stream, twice", size_of::<Stream>(), 48),
-            ("the session's entry", size_of::<Session>(), 192),
-            ("the handle that ends it", size_of::<Control>(), 64),
+            ("a session", task + record, 640),
+            ("its task", task, 512),
+            ("of which the future", future, 408),
+            ("of which the relay", size_of::<Relayed<Stream>>(), 368),
+            ("of which a stream, twice", size_of::<Stream>(), 16),
+            ("of which its limits on sessions", size_of::<Seats>(), 8),
+            ("of which its place among all", size_of::<Presence>(), 16),
+            ("of which its endpoint", size_of::<Lease>(), 8),
+            ("what others see of it, shared", record, 128),
+            ("of which the handle that ends it", size_of::<Control>(), 32),
         ];
         for (what, size, limit) in parts {
+            println!("{size:4} {what}");
             assert!(size <= limit, "{what}: {size} of {limit}; {parts:?}");
         }
     }

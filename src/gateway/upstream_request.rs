@@ -5,7 +5,7 @@ use super::affinity::Bond;
 use super::request::Story;
 use super::service::Service;
 use crate::admission::Permit;
-use crate::http::{Forwarded, Target, remove_handshake, remove_hop_by_hop};
+use crate::http::{Forwarded, Target, keep_end_to_end};
 use crate::upstream::Ask;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -23,18 +23,18 @@ pub(super) fn upstream_ask(
     let mut headers = std::mem::take(&mut parts.headers);
     let mut query = target.query.clone();
     let host = target.authority();
-    remove_hop_by_hop(&mut headers);
-    remove_handshake(&mut headers);
+    keep_end_to_end(&mut headers);
     permit.strip(&mut headers, &mut query);
     exchange.site.reserved.strip(&mut headers);
 
     let rewritten = service.rewrite.apply(&target.path);
+    let asked_for = story.client.asked_for().map(ToString::to_string);
     Forwarded {
-        chain: story.client.chain.clone(),
+        chain: &story.client.chain,
         scheme: story.client.scheme,
-        host: story.client.authority(target).to_string(),
-        prefix: rewritten.prefix,
-        request_id: story.id.clone(),
+        host: asked_for.as_deref().unwrap_or(&host),
+        prefix: rewritten.prefix.as_deref(),
+        request_id: story.id.as_str(),
     }
     .apply(&mut headers);
     identify(service, permit, &mut headers);

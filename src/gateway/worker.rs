@@ -4,10 +4,11 @@
 //! connection goes to the worker with the fewest before it is registered with any runtime
 //! (`docs/decisions/0001-workers.md`).
 
+use crate::net::start_reactor;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -25,21 +26,14 @@ pub struct Workers {
 #[derive(Debug)]
 struct Seat {
     runtime: Handle,
-    load: Arc<AtomicUsize>,
+    /// Connections on it.
+    load: AtomicUsize,
 }
 
 /// The threads behind [`Workers`]. Stops and joins them when told.
 #[derive(Debug)]
 pub struct Threads {
     running: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
-}
-
-/// A connection's place on a worker; dropping it makes room.
-#[derive(Debug)]
-pub struct Place {
-    load: Arc<AtomicUsize>,
-    /// Which worker.
-    pub worker: usize,
 }
 
 impl Workers {
@@ -54,16 +48,22 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             seats.push(Seat {
                 runtime: runtime.handle().clone(),
-                load: Arc::default(),
+                load: AtomicUsize::new(0),
             });
             let (stop, stopped) = oneshot::channel();
+            let (report, is_up) = mpsc::channel();
             let thread = std::thread::Builder::new()
                 .name(format!("wsgate-{index}"))
                 .spawn(move || {
-                    // The sender's end, by word or by drop, ends the thread and its tasks.
-                    let _ = runtime.block_on(stopped);
+                    runtime.block_on(async {
+                        // Now, while there surely are descriptors to be had.
+                        let _ = report.send(start_reactor());
+                        // The sender's end, by word or by drop, ends the thread and its tasks.
+                        let _ = stopped.await;
+                    });
                     runtime.shutdown_background();
                 })?;
+            is_up.recv().map_err(io::Error::other)??;
             running.push((stop, thread));
         }
         Ok((
@@ -85,13 +85,13 @@ impl Workers {
     }
 
     /// Connections on all of them.
-    pub fn places(&self) -> usize {
+    pub fn connections(&self) -> usize {
         let loads = self.seats.iter();
         loads.map(|seat| seat.load.load(Ordering::Relaxed)).sum()
     }
 
-    /// A place on the worker with the fewest connections.
-    pub fn take_place(&self) -> Place {
+    /// Adds a connection to the worker with the fewest, and says which it is. To be undone by [`Self::leave`].
+    pub fn enter(&self) -> usize {
         let loads = self
             .seats
             .iter()
@@ -100,9 +100,13 @@ impl Workers {
             .enumerate()
             .min_by_key(|(_, load)| *load)
             .map_or(0, |(index, _)| index);
-        let load = self.seats[worker].load.clone();
-        load.fetch_add(1, Ordering::Relaxed);
-        Place { load, worker }
+        self.seats[worker].load.fetch_add(1, Ordering::Relaxed);
+        worker
+    }
+
+    /// Takes a connection from `worker`.
+    pub fn leave(&self, worker: usize) {
+        self.seats[worker].load.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A worker's runtime; indices wrap.
@@ -151,26 +155,19 @@ impl Threads {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn places_go_to_the_emptiest_worker() {
+    fn connections_go_to_the_emptiest_worker() {
         let (workers, threads) = Workers::start(3).unwrap();
-        let mut places: Vec<_> = (0..6).map(|_| workers.take_place()).collect();
-        let order: Vec<_> = places.iter().map(|place| place.worker).collect();
+        let order: Vec<_> = (0..6).map(|_| workers.enter()).collect();
         assert_eq!(order, [0, 1, 2, 0, 1, 2]);
 
-        places.remove(1);
-        assert_eq!(workers.take_place().worker, 1);
-        drop(places);
+        workers.leave(1);
+        assert_eq!(workers.enter(), 1);
+        assert_eq!(workers.connections(), 6);
         threads.stop();
     }
 

@@ -7,39 +7,34 @@ use super::Scheme;
 use super::headers::{Reserved, folded, remove_where};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
 /// The client's side of a request, as the gateway knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forwarded {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forwarded<'a> {
     /// The client first, then the proxies up to the gateway's own peer; empty for a client on a unix
     /// socket.
-    pub chain: Vec<IpAddr>,
+    pub chain: &'a [IpAddr],
     /// How the client reached the gateway.
     pub scheme: Scheme,
     /// `Host` as the client wrote it, with its port.
-    pub host: String,
+    pub host: &'a str,
     /// What was taken off the front of the path.
-    pub prefix: Option<String>,
+    pub prefix: Option<&'a str>,
     /// The gateway's name for this request.
-    pub request_id: String,
+    pub request_id: &'a str,
 }
 
-impl Forwarded {
+impl Forwarded<'_> {
     /// Puts the gateway's word in the place of the client's.
     pub fn apply(self, headers: &mut HeaderMap) {
         remove_claims(headers);
-        // An IPv6 client that came over an IPv4 socket is an IPv4 client.
-        let chain: Vec<String> = self
-            .chain
-            .iter()
-            .map(|hop| hop.to_canonical().to_string())
-            .collect();
-        let forwarded_for = chain.join(", ");
-        if let Some(client) = chain.into_iter().next() {
+        let chain = self.named_chain();
+        if let Some(client) = chain.split(", ").next().filter(|client| !client.is_empty()) {
             set(headers, X_REAL_IP, client);
-            set(headers, X_FORWARDED_FOR, forwarded_for);
+            set(headers, X_FORWARDED_FOR, &chain);
         }
         let scheme = HeaderValue::from_static(self.scheme.as_str());
         headers.insert(X_FORWARDED_PROTO, scheme);
@@ -48,6 +43,19 @@ impl Forwarded {
         if let Some(prefix) = self.prefix {
             set(headers, X_FORWARDED_PREFIX, prefix);
         }
+    }
+
+    /// An IPv6 client that came over an IPv4 socket is an IPv4 client.
+    fn named_chain(&self) -> String {
+        let mut named = String::with_capacity(self.chain.len() * USUAL_ADDRESS);
+        for hop in self.chain {
+            if !named.is_empty() {
+                named.push_str(", ");
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(named, "{}", hop.to_canonical());
+        }
+        named
     }
 }
 
@@ -62,8 +70,8 @@ fn remove_claims(headers: &mut HeaderMap) {
 
 /// A value that no header may hold is left out; hosts, prefixes and ids are checked where they
 /// come from.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }
@@ -74,6 +82,9 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Room for an address with the comma before it, as far as most need it.
+const USUAL_ADDRESS: usize = 24;
 
 /// All that begin so are claims.
 const FORWARDED: &str = "x-forwarded-";
@@ -125,20 +136,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn forwarded(client: &str) -> Forwarded {
-        Forwarded {
-            chain: vec![client.parse().unwrap()],
+    /// By way of `chain`.
+    fn apply(headers: &mut HeaderMap, chain: &[&str], prefix: Option<&str>) {
+        let chain: Vec<IpAddr> = chain.iter().map(|hop| hop.parse().unwrap()).collect();
+        let forwarded = Forwarded {
+            chain: &chain,
             scheme: Scheme::Https,
-            host: "a.example:8443".to_owned(),
-            prefix: Some("/chat".to_owned()),
-            request_id: "r1".to_owned(),
-        }
+            host: "a.example:8443",
+            prefix,
+            request_id: "r1",
+        };
+        forwarded.apply(headers);
     }
 
     #[test]
     fn the_gateway_speaks_for_the_client() {
         let mut headers = HeaderMap::new();
-        forwarded("2001:db8::1").apply(&mut headers);
+        apply(&mut headers, &["2001:db8::1"], Some("/chat"));
         for (name, value) in [
             ("x-forwarded-for", "2001:db8::1"),
             ("x-forwarded-proto", "https"),
@@ -155,22 +169,24 @@ mod tests {
     #[test]
     fn proxies_on_the_way_follow_the_client() {
         let mut headers = HeaderMap::new();
-        let forwarded = Forwarded {
-            chain: ["192.0.2.1", "10.0.0.2", "10.0.0.3"]
-                .map(|hop| hop.parse().unwrap())
-                .into(),
-            ..forwarded("192.0.2.1")
-        };
-        forwarded.apply(&mut headers);
+        apply(&mut headers, &["192.0.2.1", "10.0.0.2", "10.0.0.3"], None);
         let told = headers.get("x-forwarded-for").unwrap();
         assert_eq!(told, "192.0.2.1, 10.0.0.2, 10.0.0.3");
         assert_eq!(headers.get("x-real-ip").unwrap(), "192.0.2.1");
     }
 
     #[test]
+    fn a_client_on_a_unix_socket_has_no_address_to_be_told() {
+        let mut headers = HeaderMap::new();
+        apply(&mut headers, &[], None);
+        assert!(headers.get("x-forwarded-for").is_none());
+        assert!(headers.get("x-real-ip").is_none());
+    }
+
+    #[test]
     fn mapped_addresses_are_told_as_what_they_are() {
         let mut headers = HeaderMap::new();
-        forwarded("::ffff:192.0.2.1").apply(&mut headers);
+        apply(&mut headers, &["::ffff:192.0.2.1"], None);
         assert_eq!(headers.get("x-forwarded-for").unwrap(), "192.0.2.1");
     }
 
@@ -194,11 +210,7 @@ mod tests {
             headers.append(name, HeaderValue::from_static("spoofed"));
         }
         headers.insert("x-forward", HeaderValue::from_static("mine"));
-        let forwarded = Forwarded {
-            prefix: None,
-            ..forwarded("192.0.2.1")
-        };
-        forwarded.apply(&mut headers);
+        apply(&mut headers, &["192.0.2.1"], None);
         assert!(headers.values().all(|value| value != "spoofed"));
         assert!(headers.get("x-forwarded-prefix").is_none());
         assert_eq!(headers.get("x-forward").unwrap(), "mine");
@@ -222,7 +234,7 @@ mod tests {
             for _ in 0..3 {
                 headers.append(&name, HeaderValue::from_static("spoofed"));
             }
-            forwarded("192.0.2.1").apply(&mut headers);
+            apply(&mut headers, &["192.0.2.1"], Some("/chat"));
             prop_assert!(headers.values().all(|value| value != "spoofed"), "{:?}", headers);
         }
     }

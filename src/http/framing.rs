@@ -5,6 +5,7 @@
 use super::head::{HeadError, MAX_HEADERS};
 use super::token::{is_token, trim};
 use http::Uri;
+use memchr::memchr;
 
 /// A whole head that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +49,7 @@ pub(super) fn check_lines(bytes: &[u8]) -> Result<Head, HeadError> {
 
 /// Takes the next line off, without its end.
 pub(super) fn next_line<'a>(lines: &mut &'a [u8]) -> &'a [u8] {
-    let end = lines
-        .iter()
-        .position(|&byte| byte == b'\r')
-        .unwrap_or(lines.len());
+    let end = memchr(b'\r', lines).unwrap_or(lines.len());
     let line = &lines[..end];
     *lines = lines.get(end + 2..).unwrap_or_default();
     line
@@ -153,7 +151,7 @@ impl Fields {
 
 /// Name and value of a header line; `None` if the name is no token or has no colon right behind it.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
+    let colon = memchr(b':', line)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     is_token(name).then(|| (name, trim(value)))
 }

@@ -3,38 +3,41 @@
 use super::token::elements;
 use http::HeaderMap;
 use http::header::{
-    self, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST,
     HeaderName, ORIGIN, SET_COOKIE,
 };
 use std::cmp::Ordering;
 
-/// Takes out what is meant for the next hop alone: a fixed set, and what `Connection` names.
+/// Takes out what is not for the other leg: what is meant for the next hop alone (a fixed set, and what
+/// `Connection` names), and every `Sec-WebSocket-*`, as each leg has a handshake of its own.
 ///
 /// Comes before the gateway sets headers of its own, so that no client can name those away; and a
 /// client cannot name away what an upstream decides by, as a browser never would.
-pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub fn keep_end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = elements(headers, &CONNECTION)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| !END_TO_END.contains(name))
+        .filter(|name| !is_hop_by_hop(name.as_str()) && !END_TO_END.contains(name))
         .collect();
-    remove_where(headers, |name| {
-        named.contains(name) || HOP_BY_HOP.contains(name) || is_framing_in_disguise(name.as_str())
+    remove_where(headers, |header| {
+        let name = header.as_str();
+        is_hop_by_hop(name)
+            || is_of_handshake(name)
+            || is_framing_in_disguise(name)
+            || named.contains(header)
     });
 }
 
 /// Whether a server that folds `_` and `.` would take `name` for what frames a message, which only
 /// the real one may.
 fn is_framing_in_disguise(name: &str) -> bool {
-    let is_disguised = name.bytes().any(|byte| matches!(byte, b'_' | b'.'));
-    is_disguised && FRAMING.iter().any(|real| folded(name).eq(real.bytes()))
+    let is_disguised = || name.bytes().any(|byte| matches!(byte, b'_' | b'.'));
+    let is_like = |real: &&str| real.len() == name.len() && folded(name).eq(real.bytes());
+    FRAMING.iter().any(is_like) && is_disguised()
 }
 
-/// Takes out every `Sec-WebSocket-*`: each leg has a handshake of its own.
-pub fn remove_handshake(headers: &mut HeaderMap) {
-    remove_where(headers, |name| {
-        let start = folded(name.as_str()).take(HANDSHAKE.len());
-        start.eq(HANDSHAKE.bytes())
-    });
+fn is_of_handshake(name: &str) -> bool {
+    let start = folded(name).take(HANDSHAKE.len());
+    start.eq(HANDSHAKE.bytes())
 }
 
 /// Header names that the gateway sets and no client may: compared without case, and with `_`, `.` and
@@ -103,25 +106,28 @@ fn fold(byte: u8) -> u8 {
 /// Prefix of the headers of a WebSocket handshake.
 const HANDSHAKE: &str = "sec-websocket-";
 
-/// Meant for the next hop whether `Connection` names them or not.
-static HOP_BY_HOP: [HeaderName; 14] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-authentication-info"),
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("http2-settings"),
-    // No header at all, but CGI makes `HTTP_PROXY` of it, by which programs choose a proxy.
-    HeaderName::from_static("proxy"),
-    // Would send the client past the gateway.
-    header::ALT_SVC,
-    HeaderName::from_static("alt-used"),
-];
+/// Whether it is meant for the next hop, whether `Connection` names it or not.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            // No header at all, but CGI makes `HTTP_PROXY` of it, by which programs choose a proxy.
+            | "proxy"
+            // Would send the client past the gateway.
+            | "alt-svc"
+            | "alt-used"
+    )
+}
 
 /// What says where a message ends.
 const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
@@ -180,7 +186,7 @@ mod tests {
             ("transfer.encoding", "chunked"),
             ("content-length", "0"),
         ]);
-        remove_hop_by_hop(&mut found);
+        keep_end_to_end(&mut found);
         assert_eq!(names(&found), ["content-length", "x-end"]);
     }
 
@@ -197,7 +203,7 @@ mod tests {
             ("authorization", "Basic eDp5"),
             ("x-mine", "1"),
         ]);
-        remove_hop_by_hop(&mut found);
+        keep_end_to_end(&mut found);
         assert_eq!(names(&found), ["authorization", "cookie", "host", "origin"]);
     }
 
@@ -211,7 +217,7 @@ mod tests {
             ("sec-websocket", "x"),
             ("sec-fetch-site", "same-origin"),
         ]);
-        remove_handshake(&mut found);
+        keep_end_to_end(&mut found);
         assert_eq!(names(&found), ["sec-fetch-site", "sec-websocket"]);
     }
 

@@ -7,10 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 /// What a server answers to `key` in `Sec-WebSocket-Accept`.
 pub fn accept_key(key: &str) -> String {
-    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(key.as_bytes());
-    hash.update(GUID);
-    STANDARD.encode(hash.finish())
+    let text = [key.as_bytes(), GUID].concat();
+    STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &text))
 }
 
 /// A new key for a handshake of the gateway's own.

@@ -41,7 +41,7 @@ pub use forwarded::Forwarded;
 pub use framing::{Body, Head};
 pub use handshake::{Ask, Handshake, HandshakeError, SubprotocolsError};
 pub use head::{HeadError, HeadScan, MAX_HEADERS, check_head};
-pub use headers::{Reserved, remove_handshake, remove_hop_by_hop};
+pub use headers::{Reserved, keep_end_to_end};
 pub use key::{accept_key, fresh_key};
 pub use negotiation::{
     Agreed, Asked, NegotiationError, check_answer, check_extensions, check_subprotocol,
@@ -51,5 +51,5 @@ pub use opaque::opaque_value;
 pub use origin::{Origin, OriginError, Scheme};
 pub use path::PathError;
 pub use reply::{refusal, to_bytes};
-pub use request_id::request_id;
+pub use request_id::RequestId;
 pub use target::{Target, TargetError};

@@ -1,8 +1,8 @@
 //! Accepting: connections come out detached from any runtime, so that the worker that accepts can
 //! hand them to the worker that serves them before anything is registered.
 
-use super::Socket;
 use super::bind::{Listening, ListeningSocket};
+use super::socket::{Family, Socket};
 use super::unix::SocketFile;
 use rustix::io::Errno;
 use rustix::net::{self, SocketFlags};
@@ -37,11 +37,9 @@ pub struct Accepted {
 
 /// A socket that belongs to no runtime: it can go to another thread.
 #[derive(Debug)]
-pub enum Detached {
-    /// TCP, v4 or v6.
-    Tcp(std::net::TcpStream),
-    /// A unix domain socket.
-    Unix(std::os::unix::net::UnixStream),
+pub struct Detached {
+    fd: OwnedFd,
+    family: Family,
 }
 
 /// The other end of a connection.
@@ -92,10 +90,7 @@ impl Acceptor {
 impl Detached {
     /// Registers the socket with the runtime of the calling task.
     pub fn attach(self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(Socket::Tcp),
-            Self::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Socket::Unix),
-        }
+        Socket::attach(self.fd, self.family)
     }
 }
 
@@ -146,15 +141,21 @@ fn accept_tcp(listener: &std::net::TcpListener) -> io::Result<Accepted> {
     let address = address.ok_or(Errno::CONNABORTED)?;
     let peer = SocketAddr::try_from(address)?;
     Ok(Accepted {
-        socket: Detached::Tcp(socket.into()),
+        socket: Detached {
+            fd: socket,
+            family: Family::Tcp,
+        },
         peer: Peer::Tcp(SocketAddr::new(peer.ip().to_canonical(), peer.port())),
     })
 }
 
 fn accept_unix(listener: &std::os::unix::net::UnixListener) -> io::Result<Accepted> {
-    let socket: OwnedFd = net::accept_with(listener, new_socket_flags())?;
+    let socket = net::accept_with(listener, new_socket_flags())?;
     Ok(Accepted {
-        socket: Detached::Unix(socket.into()),
+        socket: Detached {
+            fd: socket,
+            family: Family::Unix,
+        },
         peer: Peer::Unix,
     })
 }
@@ -185,10 +186,8 @@ mod tests {
         let client = TcpStream::connect(address).await.unwrap();
         let accepted = acceptor.accept().await.unwrap();
         assert_eq!(accepted.peer, Peer::Tcp(client.local_addr().unwrap()));
-        let Ok(Socket::Tcp(stream)) = accepted.socket.attach() else {
-            panic!("a TCP client connected");
-        };
-        assert!(stream.nodelay().unwrap());
+        let socket = accepted.socket.attach().unwrap();
+        assert!(socket.has_no_delay().unwrap());
     }
 
     #[tokio::test]

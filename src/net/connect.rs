@@ -1,11 +1,12 @@
-//! Connecting over TCP, without waiting where there is nothing to wait for.
+//! Connecting, without waiting where there is nothing to wait for.
 
-use super::Socket;
+use super::socket::{Family, Socket};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::io;
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// A connection to `address`, without delay for small writes. There is no deadline in here; dropping the
 /// future gives up.
@@ -17,22 +18,33 @@ pub async fn connect(address: SocketAddr) -> io::Result<Socket> {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = stream_socket(family)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
     match net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => {}
         Err(cause) => return Err(cause.into()),
     }
-    let stream = TcpStream::from_std(socket.into())?;
-    // An upstream on this machine has answered by now; to hear of that from the runtime takes a turn.
-    if stream.peer_addr().is_err() {
-        stream.writable().await?;
-        if let Some(cause) = stream.take_error()? {
-            return Err(cause);
-        }
+    // An upstream on this machine has answered by now; to hear of that from the kernel takes a turn.
+    match net::getpeername(&socket) {
+        Ok(_) => Socket::attach(socket, Family::Tcp),
+        Err(_) => Socket::attach_connecting(socket, Family::Tcp).await,
     }
-    Ok(Socket::Tcp(stream))
+}
+
+/// A connection to the unix socket at `path`, which is made at once or not at all.
+///
+/// # Errors
+/// What the system says; `WouldBlock` if the queue of whoever listens there is full.
+pub fn connect_unix(path: &Path) -> io::Result<Socket> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = stream_socket(AddressFamily::UNIX)?;
+    net::connect(&socket, &address)?;
+    Socket::attach(socket, Family::Unix)
+}
+
+fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(net::socket_with(family, SocketType::STREAM, flags, None)?)
 }
 
 #[cfg(test)]
@@ -47,10 +59,7 @@ mod tests {
             let listener = TcpListener::bind(place).await.unwrap();
             let mut here = connect(listener.local_addr().unwrap()).await.unwrap();
             let (mut there, _) = listener.accept().await.unwrap();
-            let Socket::Tcp(stream) = &here else {
-                panic!("it is TCP")
-            };
-            assert!(stream.nodelay().unwrap());
+            assert!(here.has_no_delay().unwrap());
             here.write_all(b"ping").await.unwrap();
             there.write_all(b"pong").await.unwrap();
             let mut heard = [0; 4];

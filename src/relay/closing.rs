@@ -19,7 +19,7 @@ use super::deadlines::Tick;
 use super::fault::Fault;
 use super::lane::Event;
 use super::leg::{After, Inlet, Leg};
-use super::session::Session;
+use super::session::{Edge, Session};
 use super::{CloseOrder, End, Loss, Side};
 use crate::frame::code;
 use std::io;
@@ -93,7 +93,7 @@ impl<S> Session<S> {
 
     /// Time is up: who waits for an answer gets it, whoever has not spoken is not waited for.
     pub(super) fn close_timed_out(&mut self) {
-        let Some(ending) = &mut self.ending else {
+        let Some(ending) = self.ending_mut() else {
             return;
         };
         if std::mem::replace(&mut ending.is_overdue, true) {
@@ -114,9 +114,24 @@ impl<S> Session<S> {
         }
         self.turn();
         let deadline = self.timer.now().after(self.rules().close);
-        if let Some(ending) = &mut self.ending {
+        if let Some(ending) = self.ending_mut() {
             ending.grace = Tick::NEVER;
             ending.deadline = deadline;
+        }
+    }
+
+    /// What is known of the end, once it is certain.
+    pub(super) fn ending(&self) -> Option<&Ending> {
+        match self.edge.as_deref() {
+            Some(Edge::Ending(ending)) => Some(ending),
+            _ => None,
+        }
+    }
+
+    fn ending_mut(&mut self) -> Option<&mut Ending> {
+        match self.edge.as_deref_mut() {
+            Some(Edge::Ending(ending)) => Some(ending),
+            _ => None,
         }
     }
 
@@ -231,7 +246,7 @@ impl<S> Session<S> {
         }
         self.client.hold();
         let grace = self.timer.now().after(self.rules().close.min(GRACE));
-        if let Some(ending) = &mut self.ending {
+        if let Some(ending) = self.ending_mut() {
             ending.grace = grace;
         }
     }
@@ -244,19 +259,19 @@ impl<S> Session<S> {
 
     /// Notes why the session ends, unless that is known; says whether this is the reason.
     fn begin_ending(&mut self, by: Side, end: End) -> bool {
-        if self.ending.is_some() {
+        if self.ending().is_some() {
             return false;
         }
         self.turn();
         let deadline = self.timer.now().after(self.rules().close);
         let grace = Tick::NEVER;
-        self.ending = Some(Box::new(Ending {
+        self.edge = Some(Box::new(Edge::Ending(Ending {
             by,
             end,
             deadline,
             grace,
             is_overdue: false,
-        }));
+        })));
         true
     }
 

@@ -25,10 +25,17 @@ pub struct Control {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    order: Option<CloseOrder>,
-    waker: Option<Waker>,
+/// Either, as nobody waits for an order once there is one.
+#[derive(Debug)]
+enum State {
+    Awaited(Waker),
+    Given(Option<Box<CloseOrder>>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Given(None)
+    }
 }
 
 impl Control {
@@ -43,33 +50,44 @@ impl Control {
         if self.ordered.swap(true, Ordering::AcqRel) {
             return false;
         }
-        state.order = Some(order);
-        let waker = state.waker.take();
+        let before = std::mem::replace(&mut *state, State::Given(Some(Box::new(order))));
         drop(state);
-        if let Some(waker) = waker {
+        if let State::Awaited(waker) = before {
             waker.wake();
         }
         true
     }
 
-    /// Names whom an order wakes.
+    /// Names whom an order wakes. Who has an order already is not told again: it is to be taken.
     pub(super) fn watch(&self, waker: &Waker) {
-        let before = self.lock().waker.replace(waker.clone());
-        drop(before);
+        let mut state = self.lock();
+        if !self.ordered.load(Ordering::Acquire) {
+            let before = std::mem::replace(&mut *state, State::Awaited(waker.clone()));
+            drop(state);
+            drop(before);
+        }
     }
 
-    /// Forgets whom an order wakes: the waker would keep the ended session's memory.
-    pub(super) fn forget_waker(&self) {
-        let before = self.lock().waker.take();
-        drop(before);
+    /// Nobody waits for an order any more: whom it would wake is forgotten, as the waker would keep the
+    /// ended session's memory.
+    pub fn forget_waker(&self) {
+        let mut state = self.lock();
+        if matches!(*state, State::Awaited(_)) {
+            let before = std::mem::take(&mut *state);
+            drop(state);
+            drop(before);
+        }
     }
 
     /// The order, once.
-    pub(super) fn take(&self) -> Option<CloseOrder> {
+    pub(super) fn take(&self) -> Option<Box<CloseOrder>> {
         if !self.ordered.load(Ordering::Acquire) {
             return None;
         }
-        self.lock().order.take()
+        match &mut *self.lock() {
+            State::Awaited(_) => None,
+            State::Given(order) => order.take(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,6 +98,9 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
 
     #[test]
     fn the_first_order_wins_and_is_given_once() {
@@ -92,8 +113,40 @@ mod tests {
         };
         assert!(control.close(order(1001)));
         assert!(!control.close(order(4000)));
-        assert_eq!(control.take(), Some(order(1001)));
+        assert_eq!(control.take().as_deref(), Some(&order(1001)));
         assert_eq!(control.take(), None);
         assert!(!control.close(order(4000)));
+    }
+
+    #[test]
+    fn an_order_wakes_who_waits_and_no_waker_is_kept_longer() {
+        let order = CloseOrder {
+            code: 1001,
+            reason: Cow::Borrowed("go"),
+            why: GatewayEnd::Drain,
+        };
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let control = Control::new();
+        control.watch(&waker);
+        control.forget_waker();
+        assert_eq!(Arc::strong_count(&woken), 2);
+        control.watch(&waker);
+        assert_eq!(Arc::strong_count(&woken), 3);
+        control.close(order.clone());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        control.watch(&waker);
+        control.forget_waker();
+        assert_eq!(Arc::strong_count(&woken), 2);
+        assert_eq!(control.take().as_deref(), Some(&order));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -83,7 +83,8 @@ impl Timer {
         self.clock.moment()
     }
 
-    /// A number by which neighbours in the list differ as much as they can.
+    /// A number by which neighbours in the list differ as much as they can, so that the deadlines of
+    /// sessions that began together are spread.
     pub(super) fn spread(&self) -> u8 {
         // The golden section of 256, made odd so that all numbers occur.
         const STEP: u8 = 159;

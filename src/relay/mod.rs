@@ -46,9 +46,9 @@ pub use tally::{Course, Courses, Flow, Tally, Traffic};
 pub use wire::Wire;
 
 use bytes::Bytes;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// What the two handshakes settled for both directions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Early {
 /// Under limits that sessions share it counts together with those of the same `account`.
 ///
 /// Must be called within a tokio runtime: the first session of a thread starts the task that keeps the
-/// deadlines of all. Dropping the future ends both connections without a word.
+/// deadlines of all. Dropping what is returned ends both connections without a word.
 pub fn relay<S: Wire>(
     client: S,
     upstream: S,
@@ -80,20 +80,26 @@ pub fn relay<S: Wire>(
     course: Arc<Course>,
     negotiated: Negotiated,
     account: u64,
-    control: Arc<Control>,
 ) -> Relayed<S> {
     Relayed(session::Session::new(
-        client, upstream, early, course, negotiated, account, control,
+        client, upstream, early, course, negotiated, account,
     ))
 }
 
-/// A session under way, as a future with a name, so that who holds it can say how large it is.
+/// A session under way. Nearly a future: where its control is, its holder knows, who has to tell the
+/// control when it polls no more ([`Control::forget_waker`]).
 pub struct Relayed<S>(session::Session<S>);
 
-impl<S: Wire> Future for Relayed<S> {
-    type Output = Outcome;
+impl<S: Wire> Relayed<S> {
+    /// Does what can be done; ready when the session is over. `control` must be the same each time.
+    pub fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
+        self.0.poll(cx, control)
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        Pin::new(&mut self.0).poll(cx)
+impl<S> Relayed<S> {
+    /// For how long it has been under way.
+    pub fn age(&self) -> Duration {
+        self.0.age()
     }
 }

@@ -13,7 +13,7 @@ use super::tally::{Course, Progress, Reading};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -29,20 +29,23 @@ pub(super) struct Session<S> {
     pub(super) timer: Timer,
     /// Present if the route limits what may pass.
     pub(super) pacing: Option<Box<Pacing>>,
-    /// Present from the moment at which the end is certain.
-    pub(super) ending: Option<Box<Ending>>,
-    control: Arc<Control>,
-    early: Option<Box<Early>>,
-    waker: Option<Waker>,
+    pub(super) edge: Option<Box<Edge>>,
+    watcher: Watcher,
     pub(super) began: Moment,
     /// When the last data frame passed, either way.
     pub(super) last_data: Tick,
-    /// Spreads the deadlines of sessions that began together.
-    pub(super) jitter: u8,
+    /// The kernel was not yet told for how long a peer may be silent.
+    pub(super) is_young: bool,
     /// The deadlines may have come nearer.
     pub(super) restless: bool,
     /// The session has turned towards its end, or has something to say: both lanes must be seen to again.
     pub(super) turned: bool,
+}
+
+/// What a session has only until its first poll, or only from the moment at which its end is certain.
+pub(super) enum Edge {
+    Beginning(Early),
+    Ending(Ending),
 }
 
 /// Which way bytes go.
@@ -69,11 +72,9 @@ impl<S> Session<S> {
         course: Arc<Course>,
         negotiated: Negotiated,
         account: u64,
-        control: Arc<Control>,
     ) -> Self {
         let timer = Timer::new();
         let now = timer.now();
-        let jitter = timer.spread();
         let is_early = !(early.from_client.is_empty() && early.from_upstream.is_empty());
         Self {
             client: Leg::new(client, false, now),
@@ -82,14 +83,12 @@ impl<S> Session<S> {
             to_client: Direction::new(Sender::Server, negotiated.deflate),
             pacing: Pacing::new(&course.rules.limits, account),
             course,
-            ending: None,
-            control,
-            early: is_early.then(|| Box::new(early)),
-            waker: None,
+            edge: is_early.then(|| Box::new(Edge::Beginning(early))),
+            watcher: Watcher::default(),
             began: timer.moment(),
             last_data: now,
             timer,
-            jitter,
+            is_young: true,
             restless: true,
             turned: false,
         }
@@ -146,22 +145,23 @@ impl<S> Session<S> {
     }
 
     /// Sees to it that deadlines and orders wake the task that polls.
-    fn be_woken_by(&mut self, waker: &Waker) {
-        if self
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker))
-        {
+    fn be_woken_by(&mut self, waker: &Waker, control: &Control) {
+        if self.watcher.is(waker) {
             return;
         }
         self.timer.watch(waker);
-        self.control.watch(waker);
-        self.waker = Some(waker.clone());
+        control.watch(waker);
+        self.watcher = Watcher::of(waker);
+    }
+
+    /// For how long it has been under way.
+    pub(super) fn age(&self) -> Duration {
+        self.began.until(self.timer.moment())
     }
 
     /// What became of the session, once nothing is left to be done.
     fn outcome(&self) -> Option<Outcome> {
-        let ending = self.ending.as_ref().filter(|ending| self.is_over(ending))?;
+        let ending = self.ending().filter(|ending| self.is_over(ending))?;
         Some(Outcome {
             ended_by: ending.by,
             end: ending.end,
@@ -169,14 +169,16 @@ impl<S> Session<S> {
             upstream: self.upstream.closes,
             to_upstream: self.to_upstream.totals,
             to_client: self.to_client.totals,
-            duration: self.began.until(self.timer.moment()),
+            duration: self.age(),
         })
     }
 }
 
 impl<S: Wire> Session<S> {
     fn receive_early(&mut self, cx: &mut Context<'_>) {
-        let Some(early) = self.early.take() else {
+        let is_fresh = |edge: &mut Box<Edge>| matches!(**edge, Edge::Beginning(_));
+        let edge = self.edge.take_if(is_fresh).map(|edge| *edge);
+        let Some(Edge::Beginning(early)) = edge else {
             return;
         };
         for (way, bytes) in [
@@ -218,7 +220,7 @@ impl<S: Wire> Session<S> {
 
     /// A leg whose Close handshake is done does not wait for the other one: its stream ends now.
     fn part_early(&mut self, cx: &mut Context<'_>) {
-        if self.ending.is_some() {
+        if self.ending().is_some() {
             let now = self.timer.now();
             self.client.hang_up(cx, now);
             self.upstream.hang_up(cx, now);
@@ -242,36 +244,30 @@ impl<S: Wire> Session<S> {
     }
 }
 
-impl<S: Wire> Future for Session<S> {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let session = self.get_mut();
-        let before = session.reading();
-        session.be_woken_by(cx.waker());
-        if let Some(order) = session.control.take() {
-            session.obey(&order);
+impl<S: Wire> Session<S> {
+    /// Does what can be done; ready when nothing is left. `control` is the session's own.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
+        let before = self.reading();
+        self.be_woken_by(cx.waker(), control);
+        self.receive_early(cx);
+        if let Some(order) = control.take() {
+            self.obey(&order);
         }
-        session.receive_early(cx);
-        session.work(cx);
-        let after = session.reading();
-        session
-            .course
-            .tally
-            .add(&before, &after, session.timer.now());
-        let Some(outcome) = session.outcome() else {
-            session.part_early(cx);
+        self.work(cx);
+        let after = self.reading();
+        self.course.tally.add(&before, &after, self.timer.now());
+        let Some(outcome) = self.outcome() else {
+            self.part_early(cx);
             return Poll::Pending;
         };
-        session.client.say_goodbye(cx);
-        session.upstream.say_goodbye(cx);
+        self.client.say_goodbye(cx);
+        self.upstream.say_goodbye(cx);
         Poll::Ready(outcome)
     }
 }
 
 impl<S> Drop for Session<S> {
     fn drop(&mut self) {
-        self.control.forget_waker();
         let now = self.timer.now();
         let before = self.reading();
         if let Some(pacing) = &mut self.pacing {
@@ -279,6 +275,21 @@ impl<S> Drop for Session<S> {
         }
         let after = self.reading().at_the_end();
         self.course.tally.add(&before, &after, now);
+    }
+}
+
+/// Whom the clock and the control wake, known by where it is: they keep it, so nobody else is there.
+#[derive(Debug, Default)]
+struct Watcher(usize);
+
+impl Watcher {
+    fn of(waker: &Waker) -> Self {
+        Self(waker.data().addr())
+    }
+
+    /// Never of a waker that is nowhere.
+    fn is(&self, waker: &Waker) -> bool {
+        self.0 != 0 && self.0 == waker.data().addr()
     }
 }
 

@@ -36,11 +36,6 @@ impl Courses {
         }
     }
 
-    /// The rules of the route.
-    pub const fn rules(&self) -> &Arc<Rules> {
-        &self.rules
-    }
-
     /// For the sessions that `worker` carries. To be asked once for a session, on its way in.
     pub fn of(&self, worker: usize) -> Arc<Course> {
         let mut workers = self.lock();

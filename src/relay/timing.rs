@@ -6,10 +6,11 @@ use super::lane::Event;
 use super::leg::Inlet;
 use super::pace::Pace;
 use super::session::{Session, Way};
+use super::wire::Wire;
 use super::{End, Loss, Side};
 use std::time::Duration;
 
-impl<S> Session<S> {
+impl<S: Wire> Session<S> {
     /// Acts on the deadlines that have passed and has the session woken at the next.
     pub(super) fn keep_time(&mut self, now: Tick) {
         self.restless = false;
@@ -17,9 +18,10 @@ impl<S> Session<S> {
             now,
             next: Tick::NEVER,
         };
+        self.watch_silence(&mut alarm);
         self.watch_writing(&mut alarm);
         self.watch_broken(&mut alarm);
-        if self.ending.is_none() {
+        if self.ending().is_none() {
             self.watch_age(&mut alarm);
             self.watch_pulse(Side::Client, &mut alarm);
             self.watch_pulse(Side::Upstream, &mut alarm);
@@ -28,6 +30,23 @@ impl<S> Session<S> {
         self.timer.arm(alarm.next, now);
     }
 
+    /// A peer that vanished without a word acknowledges nothing: the kernel ends such a leg, even where
+    /// the relay waits for nothing from it. It is told so once the session has lasted a moment, which
+    /// spares those that are over sooner, and is no later for the others: when the limit is set makes no
+    /// difference to it, only how long the oldest byte has waited by the time it is sent again.
+    fn watch_silence(&mut self, alarm: &mut Alarm) {
+        let Some(limit) = self.rules().write.filter(|_| self.is_young) else {
+            return;
+        };
+        if alarm.rings(self.began.tick(), limit.min(YOUTH)) {
+            self.is_young = false;
+            self.client.stream.limit_silence(limit);
+            self.upstream.stream.limit_silence(limit);
+        }
+    }
+}
+
+impl<S> Session<S> {
     fn watch_writing(&mut self, alarm: &mut Alarm) {
         let Some(limit) = self.rules().write else {
             return;
@@ -81,7 +100,7 @@ impl<S> Session<S> {
         let pulse = &mut self.leg_mut(side).pulse;
         let was_due = pulse.wants_ping();
         match pulse.check(alarm.now, can_answer, interval, timeout) {
-            Verdict::Dead if self.ending.is_none() => self.no_pong(side),
+            Verdict::Dead if self.ending().is_none() => self.no_pong(side),
             Verdict::Dead => {}
             Verdict::Alive(next) => {
                 alarm.next = alarm.next.min(next);
@@ -91,7 +110,7 @@ impl<S> Session<S> {
     }
 
     fn watch_ending(&mut self, alarm: &mut Alarm) {
-        let Some(ending) = &self.ending else {
+        let Some(ending) = self.ending() else {
             return;
         };
         let (grace, deadline) = (ending.grace, ending.deadline);
@@ -136,10 +155,13 @@ impl<S> Session<S> {
 
     /// `limit` give or take a tenth, the same for all deadlines of this session.
     fn spread(&self, limit: Duration) -> Duration {
-        let thousandths = 900 + u32::from(self.jitter) * 200 / 255;
+        let thousandths = 900 + u32::from(self.timer.spread()) * 200 / 255;
         limit.saturating_mul(thousandths) / 1000
     }
 }
+
+/// So long a session may be over before the kernel need know of its rules.
+const YOUTH: Duration = Duration::from_secs(1);
 
 /// How long a leg whose writes fail may still be heard.
 const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -1,18 +1,30 @@
 //! What the relay asks of a byte stream.
 
 use crate::net::Stream;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tracing::debug;
 
 /// A byte stream that can be a leg.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// Whether the peer is owed a goodbye before the stream is dropped, as TLS has one. Where dropping
     /// says as much, a system call is spared.
     fn owes_goodbye(&self) -> bool;
+
+    /// From now on the stream fails once the peer has acknowledged nothing for so long, where there is
+    /// one that could vanish without a word.
+    fn limit_silence(&self, limit: Duration);
 }
 
 impl Wire for Stream {
     fn owes_goodbye(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    fn limit_silence(&self, limit: Duration) {
+        if let Err(cause) = self.set_user_timeout(limit) {
+            debug!(%cause, "TCP_USER_TIMEOUT");
+        }
     }
 }
 
@@ -20,4 +32,6 @@ impl Wire for DuplexStream {
     fn owes_goodbye(&self) -> bool {
         false
     }
+
+    fn limit_silence(&self, _limit: Duration) {}
 }

@@ -1,5 +1,8 @@
 //! The live sessions: who is connected now, and the handle by which each can be ended.
 
+mod record;
 mod registry;
+mod texts;
 
-pub use registry::{Registered, Registry, Session};
+pub use record::{Names, Record, Session};
+pub use registry::Registry;

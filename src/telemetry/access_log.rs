@@ -83,15 +83,15 @@ macro_rules! session_line {
     ($session:expr, $($what:tt)+) => {
         info!(
             target: "wsgate::access",
-            request_id = $session.request_id,
-            listener = &*$session.listener,
-            client = $session.client.map(tracing::field::display),
-            host = $session.host,
-            path = $session.path,
-            route = &*$session.route,
-            upstream = &*$session.upstream,
-            endpoint = $session.endpoint,
-            identity = $session.identity,
+            request_id = $session.request_id(),
+            listener = &*$session.names().listener,
+            client = $session.client().map(tracing::field::display),
+            host = $session.host(),
+            path = $session.path(),
+            route = &*$session.names().route,
+            upstream = &*$session.names().upstream,
+            endpoint = $session.endpoint(),
+            identity = $session.identity(),
             $($what)+
         )
     };
@@ -110,7 +110,7 @@ impl AccessLog {
         }
         session_line!(
             session,
-            subprotocol = session.subprotocol,
+            subprotocol = session.subprotocol(),
             handshake_ms = millis(took),
             "session opened"
         );

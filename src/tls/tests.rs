@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{CertificateFiles, ListenerTls, UpstreamTls};
-use crate::net::{Secure, Socket};
+use crate::net::{Secure, Socket, attached};
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -84,8 +84,8 @@ async fn meet(
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (near, (far, _)) = (near.unwrap(), far.unwrap());
     let (secured, stream) = tokio::join!(
-        server.accept(Socket::Tcp(far)),
-        client.connect(Socket::Tcp(near), host)
+        server.accept(attached(far.into_std().unwrap())),
+        client.connect(attached(near.into_std().unwrap()), host)
     );
     (secured.map(|secured| secured.stream), stream)
 }

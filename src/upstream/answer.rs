@@ -4,8 +4,9 @@
 
 use super::ask::Ask;
 use super::error::BrokenAnswer;
-use crate::http::{Agreed, Asked, check_answer, remove_handshake, remove_hop_by_hop};
+use crate::http::{Agreed, Asked, check_answer, keep_end_to_end};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use memchr::memchr;
 
 /// Bytes of one head at most.
 pub(super) const HEAD_LIMIT: usize = 16 * 1024;
@@ -30,7 +31,7 @@ pub(super) fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
     let mut from = scanned.saturating_sub(2);
     loop {
         let rest = bytes.get(from..)?;
-        from += rest.iter().position(|&byte| byte == b'\n')? + 1;
+        from += memchr(b'\n', rest)? + 1;
         match &bytes[from..] {
             [b'\n', ..] => return Some(from + 1),
             [b'\r', b'\n', ..] => return Some(from + 2),
@@ -81,8 +82,7 @@ impl Head {
 /// What of an answer's headers is for the client: neither those of the connection to the upstream
 /// nor those of the handshake, of which each leg has its own.
 pub(super) fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    remove_handshake(&mut headers);
+    keep_end_to_end(&mut headers);
     headers.remove(header::CONTENT_LENGTH);
     headers
 }

@@ -4,7 +4,6 @@ use super::error::OpenError;
 use super::greeting::Source;
 use super::rendezvous::Affinity;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::io::Write;
 
 /// A handshake for the upstream, made from the client's.
 #[derive(Debug, Clone)]
@@ -47,13 +46,18 @@ impl Ask {
         check("target", self.path_and_query.as_bytes(), is_target)?;
         check("host", host.as_bytes(), is_target)?;
         let mut head = Vec::with_capacity(1024);
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            head,
-            "GET {} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",
-            self.path_and_query
-        );
+        for part in [
+            "GET ",
+            &self.path_and_query,
+            " HTTP/1.1\r\nHost: ",
+            host,
+            "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
+            key,
+            "\r\n",
+        ] {
+            head.extend_from_slice(part.as_bytes());
+        }
         if !self.subprotocols.is_empty() {
             let offer = self.subprotocols.join(", ");
             check("subprotocol", offer.as_bytes(), is_value)?;

@@ -4,14 +4,13 @@ use super::builtin;
 use super::endpoint::{Endpoint, Place};
 use super::error::{OpenError, Stage};
 use super::greeting::Greeting;
-use crate::net::{Socket, Stream, connect};
+use crate::net::{Socket, Stream, connect, connect_unix};
 use crate::tls::ClientTls;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 /// How long dialling may take.
@@ -35,7 +34,7 @@ pub(super) async fn dial(
         Place::Unix(path) => {
             let socket = patience
                 .bound(Stage::Connect, endpoint, async {
-                    greeting.send(connect_unix(path).await?, None).await
+                    greeting.send(connect_unix(path)?, None).await
                 })
                 .await?;
             Ok(Stream::Plain(socket))
@@ -66,7 +65,8 @@ impl Patience {
     ) -> Result<T, OpenError> {
         let until = self.until.min(Instant::now() + self.connect);
         let name = || endpoint.name.clone();
-        match timeout_at(until, step).await {
+        // In its place: a step is large, and would be moved more than once.
+        match timeout_at(until, pin!(step)).await {
             Ok(Ok(made)) => Ok(made),
             Ok(Err(source)) if stage == Stage::Tls => Err(OpenError::Tls {
                 endpoint: name(),
@@ -105,10 +105,6 @@ async fn connect_any(
         }
     }
     Err(last)
-}
-
-async fn connect_unix(path: &Path) -> io::Result<Socket> {
-    UnixStream::connect(path).await.map(Socket::Unix)
 }
 
 #[cfg(test)]

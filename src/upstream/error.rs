@@ -2,6 +2,7 @@
 //!
 //! Facts only: statuses for the client are chosen in `gateway/failure.rs`.
 
+use crate::causes;
 use crate::http::{AnswerError, NegotiationError};
 use crate::net::is_exhausted;
 use crate::tls::TlsError;
@@ -195,13 +196,7 @@ impl OpenError {
 
     /// The error with all its causes, for a log line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        causes::in_line(self)
     }
 
     /// Whose fault it is. A gateway without descriptors or ports says nothing about the endpoint.

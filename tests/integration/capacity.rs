@@ -14,10 +14,7 @@ async fn a_connection_beyond_the_limit_waits_for_its_turn() {
     ));
     let first = gateway.open().await;
     let _second = gateway.open().await;
-    let mut third = gateway.connect().await;
-    third
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut third = gateway.send(&Handshake::new("/")).await;
     for _ in 0..50 {
         breath().await;
     }
@@ -32,10 +29,7 @@ async fn five_hundred_handshakes_at_once_are_all_answered() {
     let gateway = Gateway::before(named.url());
     let mut clients = Vec::new();
     for _ in 0..500 {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let client = gateway.send(&Handshake::new("/")).await;
         clients.push(client);
     }
     for client in &mut clients {

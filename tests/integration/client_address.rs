@@ -192,8 +192,7 @@ async fn an_ordinary_requests_claims_are_taken_out_of_head_and_trailers() {
         trailers += &format!("{claim}: spoofed\r\n");
     }
     let ask = ask.behind(format!("{trailers}\r\n").as_bytes());
-    let mut client = gateway.connect().await;
-    client.send(ask.bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask).await;
     let mut server = upstream.accept().await;
     assert_eq!(server.asked("X-Forwarded-For"), Some("127.0.0.1"));
     assert!(!server.request.contains("spoofed"), "{}", server.request);

@@ -111,9 +111,7 @@ async fn a_handshake_under_way_is_refused_or_closed_at_once() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&upstream, "8s");
     let (mut held, mut held_server) = session(&gateway, &upstream).await;
-    let mut late = gateway.connect().await;
-    late.send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut late = gateway.send(&Handshake::new("/")).await;
     let mut server = upstream.accept().await;
     let peers = async {
         // The drain has begun, and this upstream takes its time.

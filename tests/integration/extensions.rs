@@ -34,8 +34,7 @@ async fn passthrough_lets_both_ends_negotiate_deflate_alone() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::route(upstream.url(), PASSTHROUGH);
     let ask = Handshake::new("/").with(NAME, &format!("foo, {DEFLATE}, bar; x=1"));
-    let mut client = gateway.connect().await;
-    client.send(ask.bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask).await;
     let mut server = upstream.accept().await;
     let offered = server.asked(NAME).unwrap();
     assert!(offered.contains("permessage-deflate"), "{offered}");

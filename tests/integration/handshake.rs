@@ -399,10 +399,7 @@ async fn frames_behind_the_handshake_wait_for_the_upstream() {
     let gateway = Gateway::before(upstream.url());
     let early = Frame::text("early").masked();
 
-    let mut client = gateway.connect().await;
-    client
-        .send(ask().behind(&early.bytes()).bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&ask().behind(&early.bytes())).await;
     let mut server = upstream.accept().await;
     server.agree().await;
     assert_eq!(client.answer().await.status, 101);
@@ -413,8 +410,7 @@ async fn frames_behind_the_handshake_wait_for_the_upstream() {
 async fn frames_behind_the_upstreams_answer_reach_the_client() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    let mut client = gateway.connect().await;
-    client.send(ask().bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask()).await;
     let mut server = upstream.accept().await;
     let accept = server.accept_key();
     let frames = [
@@ -437,8 +433,7 @@ async fn a_client_that_vanishes_during_the_handshake_frees_the_upstream() {
     let gateway = Gateway::before(upstream.url());
 
     // Before the upstream has answered.
-    let mut client = gateway.connect().await;
-    client.send(ask().bytes(gateway.address())).await;
+    let client = gateway.send(&ask()).await;
     let mut server = upstream.accept().await;
     client.reset();
     server.agree().await;

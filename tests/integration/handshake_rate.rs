@@ -1,7 +1,7 @@
 //! How many handshakes may come, from whom.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Answer, Gateway, Handshake, Upstream, peer, sha256, within};
+use crate::harness::{Answer, Gateway, Handshake, Upstream, peer, robots, within};
 
 /// 429 or 503, with the time of a next try in it.
 #[track_caller]
@@ -37,10 +37,7 @@ async fn a_thousand_opens_from_one_address_on_many_workers_are_counted_together(
     ));
     let mut clients = Vec::new();
     for _ in 0..1000 {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let client = gateway.send(&Handshake::new("/")).await;
         clients.push(client);
     }
     let mut admitted = 0;
@@ -98,16 +95,12 @@ async fn a_route_has_its_own_count_over_all_its_listeners() {
 async fn an_identity_that_opens_too_often_gets_429_wherever_it_comes_from() {
     let echo = peer::echo().await;
     let gateway = Gateway::start(&format!(
-        "{LISTENER}
-        [auth.robots]
-        kind = \"api_key\"
-        keys = {{ ann = {{ sha256 = \"{}\" }}, bob = {{ sha256 = \"{}\" }} }}
+        "{LISTENER}{}
         [[routes]]
         upstream = \"{}\"
         auth = [\"robots\"]
         limits.handshake_rate = {{ rate = \"1/h\", burst = 1, per = \"identity\" }}",
-        sha256("ann"),
-        sha256("bob"),
+        robots(&["ann", "bob"]),
         echo.url()
     ));
     let (ann, bob) = (

@@ -14,8 +14,7 @@ async fn end_to_end_headers_pass_both_ways() {
         .with("X-Own", "one")
         .with("X-Own", "two")
         .with("Authorization", "Bearer for-the-upstream");
-    let mut client = gateway.connect().await;
-    client.send(ask.bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask).await;
     let mut server = upstream.accept().await;
     for (name, value) in [
         ("Cookie", "a=b; c=d"),
@@ -203,8 +202,7 @@ async fn headers_are_set_and_removed_as_configured() {
     let ask = Handshake::new("/")
         .with("X-Debug", "1")
         .with("X-Env", "dev");
-    let mut client = gateway.connect().await;
-    client.send(ask.bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask).await;
     let mut server = upstream.accept().await;
     assert_eq!(server.asked("X-Debug"), None);
     assert_eq!(server.asked("X-Env"), Some("prod"));

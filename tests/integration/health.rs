@@ -2,7 +2,7 @@
 
 use crate::harness::gateway::LISTENER;
 use crate::harness::program::{Finished, Program, configuration, finish};
-use crate::harness::{Answer, Frame, Gateway, Handshake, Leg, Upstream, peer, session};
+use crate::harness::{Answer, Frame, Gateway, Handshake, Leg, Upstream, peer, session, within};
 use rustix::process::Signal;
 use std::path::Path;
 use tempfile::TempDir;
@@ -100,8 +100,12 @@ async fn silent_connections_do_not_keep_a_probe_out() {
     }
     let answer = ask(&gateway, &Handshake::plain("/healthz")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    // The oldest made room.
+    // The oldest made room; it did not take until they were cut for their silence.
     silent.swap_remove(0).ended().await;
+    let mut youngest = silent.pop().unwrap();
+    let request = Handshake::plain("/healthz").bytes("localhost");
+    youngest.send(request).await;
+    assert_eq!(youngest.answer().await.status, 200);
 }
 
 #[tokio::test]
@@ -159,7 +163,10 @@ async fn service_goes_on_for_the_delay_while_readiness_fails() {
     let program = Program::start(&["run", "wsgate.toml"], folder.path()).await;
     assert_eq!(status_at(&socket, "/readyz").await, Some(200));
     program.signal(Signal::TERM);
-    while status_at(&socket, "/readyz").await != Some(503) {}
+    within("the end of readiness", async {
+        while status_at(&socket, "/readyz").await != Some(503) {}
+    })
+    .await;
     // A client that comes now is served like any other.
     let mut client = program.connect().await;
     client

@@ -1,7 +1,7 @@
 //! How many handshakes may be in flight, and what those beyond are told.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Answer, Authority, Gateway, Handshake, Leg, Upstream, peer, within};
+use crate::harness::{Answer, Authority, Gateway, Handshake, Leg, Upstream, breath, peer, within};
 use tempfile::TempDir;
 
 fn gateway(url: &str, max: usize) -> Gateway {
@@ -46,10 +46,7 @@ async fn handshakes_that_wait_for_their_upstream_are_in_flight() {
     let gateway = gateway(&upstream.url(), 2);
     let mut waiting = Vec::new();
     for _ in 0..2 {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let client = gateway.send(&Handshake::new("/")).await;
         waiting.push((client, upstream.accept().await));
     }
     for _ in 0..3 {
@@ -76,10 +73,7 @@ async fn however_a_handshake_ends_its_slot_is_free_again() {
         assert!([403, 502].contains(&status), "{status} after {answer:?}");
     }
     // A client that is gone before its answer.
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let client = gateway.send(&Handshake::new("/")).await;
     let server = upstream.accept().await;
     client.reset();
     drop(server);
@@ -108,10 +102,7 @@ async fn a_request_that_waits_for_its_answer_is_no_handshake_in_flight() {
         [[routes]]\nupstream = \"{}\"\nhttp_requests = \"proxy\"",
         upstream.url()
     ));
-    let mut polling = gateway.connect().await;
-    polling
-        .send(Handshake::plain("/").bytes(gateway.address()))
-        .await;
+    let mut polling = gateway.send(&Handshake::plain("/")).await;
     let mut poll = upstream.accept().await;
     let (session, _leg) = tokio::join!(gateway.open(), upstream.serve());
     poll.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews")
@@ -184,6 +175,28 @@ async fn over_tls_the_next_waits_and_is_then_told() {
     server.agree().await;
     assert_eq!(first.answer().await.status, 101);
     let (answer, _leg) = tokio::join!(ask_by_tls(&gateway, &authority), upstream.serve());
+    assert_eq!(answer.status, 101);
+}
+
+#[tokio::test]
+async fn over_tls_who_waits_gets_the_slot_that_becomes_free() {
+    let authority = Authority::new();
+    let upstream = Upstream::bind().await;
+    let gateway = tls_gateway(&authority, &upstream.url(), "");
+    let mut first = gateway.connect_tls(&authority, "a.example").await;
+    let ask = Handshake::new("/").host("a.example");
+    first.send(ask.bytes(gateway.address())).await;
+    let mut server = upstream.accept().await;
+    let others = async {
+        // Most likely it waits by now.
+        for _ in 0..50 {
+            breath().await;
+        }
+        server.agree().await;
+        assert_eq!(first.answer().await.status, 101);
+        upstream.serve().await
+    };
+    let (answer, _leg) = tokio::join!(ask_by_tls(&gateway, &authority), others);
     assert_eq!(answer.status, 101);
 }
 

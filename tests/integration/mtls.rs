@@ -204,10 +204,7 @@ async fn an_upstream_that_asks_for_a_certificate_gets_the_gateways_own() {
     gateways.write(folder.path(), "gw", &["gateway"]);
     let upstream = Upstream::bind_mtls(&backend, "chat.internal", &gateways).await;
     let gateway = Gateway::start_in(folder, &before(&upstream, GATEWAYS_OWN));
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let mut server = upstream.serve().await;
     assert_eq!(client.answer().await.status, 101);
     server.send_frame(&Frame::text("for you alone")).await;
@@ -223,10 +220,7 @@ async fn an_upstream_that_does_not_know_the_gateway_gets_502() {
         Authority::new().write(folder.path(), "gw", &["gateway"]);
         let upstream = Upstream::bind_mtls(&backend, "chat.internal", &gateways).await;
         let gateway = Gateway::start_in(folder, &before(&upstream, keys));
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let mut client = gateway.send(&Handshake::new("/")).await;
         let (answer, ()) = tokio::join!(client.answer(), upstream.refuse_tls());
         assert_eq!(answer.status, 502, "{what}: {answer:?}");
     }

@@ -43,8 +43,7 @@ async fn requests_with_endless_chunk_lines_or_trailers_get_400() {
         ("trailers", format!("0\r\n{}", "X-Y: z\r\n".repeat(10_000))),
     ] {
         let (gateway, upstream) = proxy().await;
-        let mut client = gateway.connect().await;
-        client.send(chunked().bytes(gateway.address())).await;
+        let mut client = gateway.send(&chunked()).await;
         let mut server = upstream.accept().await;
         let _ = client.try_send(body.as_bytes()).await;
         assert_eq!(client.answer().await.status, 400, "{what}");

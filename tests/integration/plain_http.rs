@@ -4,13 +4,22 @@
 use crate::harness::gateway::LISTENER;
 use crate::harness::leg::End;
 use crate::harness::plain::{OK, PROXY, asked, get, proxy, proxy_with};
-use crate::harness::{Frame, Gateway, Handshake, Upstream, session};
+use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, session};
 
 fn post(target: &str, body: &str) -> Handshake {
     get(target)
         .method("POST")
         .with("Content-Length", &body.len().to_string())
         .behind(body.as_bytes())
+}
+
+/// The upstream answers, and both connections carry another request.
+async fn are_kept(gateway: &Gateway, client: &mut Leg, server: &mut Leg) {
+    server.send(OK).await;
+    assert_eq!(client.answer().await.body, "ok");
+    client.send(get("/next").bytes(gateway.address())).await;
+    server.take_request().await;
+    assert_eq!(server.asked_line(), "GET /next HTTP/1.1");
 }
 
 #[tokio::test]
@@ -64,11 +73,7 @@ async fn a_body_of_a_known_length_streams_up() {
         client.send(letter).await;
         assert_eq!(server.bytes(1).await, letter.as_bytes());
     }
-    server.send(OK).await;
-    assert_eq!(client.answer().await.body, "ok");
-    client.send(get("/next").bytes(gateway.address())).await;
-    server.take_request().await;
-    assert_eq!(server.asked_line(), "GET /next HTTP/1.1");
+    are_kept(&gateway, &mut client, &mut server).await;
 }
 
 #[tokio::test]
@@ -82,12 +87,8 @@ async fn a_body_in_chunks_streams_up() {
     assert_eq!(server.bytes(8).await, b"3\r\none\r\n");
     client.send("3\r\ntwo\r\n0\r\nX-Trailer: 1\r\n\r\n").await;
     assert_eq!(server.bytes(13).await, b"3\r\ntwo\r\n0\r\n\r\n");
-    server.send(OK).await;
-    assert_eq!(client.answer().await.body, "ok");
     // Where the chunks end is known, so the connection goes on.
-    client.send(get("/next").bytes(gateway.address())).await;
-    server.take_request().await;
-    assert_eq!(server.asked_line(), "GET /next HTTP/1.1");
+    are_kept(&gateway, &mut client, &mut server).await;
 }
 
 #[tokio::test]
@@ -154,8 +155,7 @@ async fn the_gateway_itself_says_continue() {
     let request = post("/", "hello")
         .behind(b"")
         .with("Expect", "100-continue");
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
+    let mut client = gateway.send(&request).await;
     let mut server = upstream.accept().await;
     assert_eq!(server.asked("Expect"), None);
     assert_eq!(client.head().await, "HTTP/1.1 100 Continue");

@@ -187,8 +187,7 @@ async fn nothing_is_read_behind_an_upgrade_that_is_answered_as_a_plain_request()
         for protocol in ["h2c", "foo", "", "h2c, foo"] {
             let (gateway, upstream) = proxy_with(keys).await;
             let request = request.clone().with("Upgrade", protocol);
-            let mut client = gateway.connect().await;
-            client.send(request.bytes(gateway.address())).await;
+            let mut client = gateway.send(&request).await;
             if is_proxied {
                 upstream.accept().await.send(OK).await;
             }
@@ -219,8 +218,7 @@ async fn what_is_hidden_in_chunks_behind_an_upgrade_stays_hidden() {
             .with("Upgrade", "h2c")
             .with("Transfer-Encoding", "chunked")
             .behind(body.as_bytes());
-        let mut client = gateway.connect().await;
-        client.send(request.bytes(gateway.address())).await;
+        let mut client = gateway.send(&request).await;
         let mut server = upstream.accept_silently().await;
         // It may have hung up for the body's sake.
         let _ = server.try_send(OK.as_bytes()).await;

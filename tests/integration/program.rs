@@ -1,6 +1,6 @@
 //! The program as an operator meets it: commands, exit codes, signals.
 
-use crate::harness::program::{Program, configuration, finish};
+use crate::harness::program::{Program, configuration, finish, finish_unread};
 use crate::harness::{Frame, Handshake, Leg, Upstream};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -20,6 +20,15 @@ async fn with_session(upstream: &Upstream, folder: &TempDir, more: &str) -> (Pro
     let server = upstream.serve().await;
     assert_eq!(client.answer().await.status, 101);
     (program, client, server)
+}
+
+#[tokio::test]
+async fn who_stops_reading_an_answer_gets_no_complaint() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [&["schema"][..], &["schema", "--markdown"]] {
+        let finished = finish_unread(arguments, folder.path()).await;
+        assert_eq!((finished.code, &*finished.err), (Some(0), ""));
+    }
 }
 
 #[tokio::test]

@@ -297,10 +297,7 @@ async fn an_upstream_is_told_before_anything_else() {
              [[routes]]\nupstream = \"chat\"\n",
             upstream.url()
         ));
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let mut client = gateway.send(&Handshake::new("/")).await;
         let mut server = upstream.accept_silently().await;
         assert_eq!(server.bytes(start.len()).await, start);
         let port = gateway.address().rsplit(':').next().unwrap();

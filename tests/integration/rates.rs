@@ -1,7 +1,7 @@
 //! Limits on what a session may carry: who sends too much waits, or is told 1008.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, session, session_by, sha256};
+use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, robots, session, session_by};
 
 /// Ten of something, and then one an hour.
 const TEN: &str = "rate = \"1/h\", burst = 10";
@@ -157,24 +157,19 @@ async fn whatever_waits_arrives_whole_and_in_order() {
 async fn sessions_of_one_identity_share_their_rate() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::start(&format!(
-        "{LISTENER}
-        [auth.robots]
-        kind = \"api_key\"
-        keys = {{ ann = {{ sha256 = \"{}\" }}, bob = {{ sha256 = \"{}\" }} }}
-        sources = [\"header:X-Key\"]
+        "{LISTENER}{}
         [[routes]]
         upstream = \"{}\"
         auth = [\"robots\"]
         [routes.limits]
         message_rate = {{ {TEN}, per = \"identity\", on_exceed = \"close\" }}",
-        sha256("ann's key"),
-        sha256("bob's key"),
+        robots(&["ann", "bob"]),
         upstream.url()
     ));
     let frame = Frame::text("x").masked();
     let mut sessions = Vec::new();
-    for key in ["ann's key", "ann's key", "bob's key"] {
-        let ask = Handshake::new("/").with("X-Key", key);
+    for key in ["ann", "ann", "bob"] {
+        let ask = Handshake::new("/").with("X-API-Key", key);
         let (mut client, mut server, _) = session_by(&gateway, &upstream, &ask).await;
         client.send(repeated(&frame, 5)).await;
         server.bytes(5 * frame.bytes().len()).await;

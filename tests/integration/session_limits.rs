@@ -1,21 +1,17 @@
 //! How many sessions may be open at the same time, and what becomes of one more.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Frame, Gateway, Handshake, Upstream, peer, session_by, sha256, within};
+use crate::harness::{Frame, Gateway, Handshake, Upstream, peer, robots, session_by, within};
 
 /// A route that knows `ann` and `bob` by keys of these names.
 fn gateway(url: &str, limits: &str) -> Gateway {
     Gateway::start(&format!(
-        "{LISTENER}
-        [auth.robots]
-        kind = \"api_key\"
-        keys = {{ ann = {{ sha256 = \"{}\" }}, bob = {{ sha256 = \"{}\" }} }}
+        "{LISTENER}{}
         [[routes]]
         upstream = \"{url}\"
         auth = [\"robots\"]
         limits.sessions = {limits}",
-        sha256("ann"),
-        sha256("bob"),
+        robots(&["ann", "bob"]),
     ))
 }
 
@@ -54,10 +50,7 @@ async fn many_opens_at_once_leave_exactly_so_many_sessions() {
     ));
     let mut clients = Vec::new();
     for _ in 0..300 {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let client = gateway.send(&Handshake::new("/")).await;
         clients.push(client);
     }
     let mut open = Vec::new();
@@ -116,8 +109,7 @@ async fn a_handshake_that_its_upstream_refuses_keeps_no_place() {
 async fn a_handshake_in_flight_has_its_place_already() {
     let upstream = Upstream::bind().await;
     let gateway = gateway(&upstream.url(), "{ max = 1 }");
-    let mut waiting = gateway.connect().await;
-    waiting.send(by("ann").bytes(gateway.address())).await;
+    let waiting = gateway.send(&by("ann")).await;
     let server = upstream.accept().await;
     assert_eq!(gateway.status(&by("ann")).await, 429);
     // A client that leaves before its answer gives the place back.
@@ -146,8 +138,7 @@ async fn the_oldest_session_is_closed_once_the_newer_one_is_open() {
     let (mut of_bob, mut leg_of_bob, _) = session_by(&gateway, &upstream, &by("bob")).await;
 
     // While the third is not open the first lives on.
-    let mut third = gateway.connect().await;
-    third.send(by("ann").bytes(gateway.address())).await;
+    let mut third = gateway.send(&by("ann")).await;
     let mut third_leg = upstream.accept().await;
     first.send_frame(&Frame::text("here").masked()).await;
     assert_eq!(first_leg.frame().await.payload, b"here");
@@ -196,10 +187,7 @@ async fn ordinary_requests_take_no_place() {
         upstream.url(),
         "http_requests = \"proxy\"\nlimits.sessions = { max = 1, per = \"client_ip\" }",
     );
-    let mut polling = gateway.connect().await;
-    polling
-        .send(Handshake::plain("/").bytes(gateway.address()))
-        .await;
+    let mut polling = gateway.send(&Handshake::plain("/")).await;
     let mut poll = upstream.accept().await;
     let (_session, _leg) = tokio::join!(gateway.open(), upstream.serve());
     assert_eq!(gateway.status(&Handshake::new("/")).await, 429);

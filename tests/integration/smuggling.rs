@@ -1,10 +1,8 @@
 //! A connection on which a handshake was refused is never a pipe, and nothing reaches an upstream
 //! before it has agreed.
 
+use crate::harness::plain::{HIDDEN, asked};
 use crate::harness::{Frame, Gateway, Handshake, Leg, Upstream, peer};
-
-/// What an attacker hides behind a handshake.
-const HIDDEN: &[u8] = b"GET /internal HTTP/1.1\r\nHost: internal\r\n\r\n";
 
 #[tokio::test]
 async fn what_follows_a_handshake_that_the_upstream_refuses_is_dropped() {
@@ -17,13 +15,13 @@ async fn what_follows_a_handshake_that_the_upstream_refuses_is_dropped() {
     ] {
         let upstream = Upstream::bind().await;
         let gateway = Gateway::before(upstream.url());
-        let (mut client, mut server) = start(&gateway, &upstream, HIDDEN).await;
+        let (mut client, mut server) = start(&gateway, &upstream, HIDDEN.as_bytes()).await;
         server.send(refusal).await;
 
         let answer = client.answer().await;
         assert_eq!(answer.status.to_string(), refusal[9..12], "{answer:?}");
         // The attacker goes on as if it had a pipe.
-        let _ = client.try_send(HIDDEN).await;
+        let _ = client.try_send(HIDDEN.as_bytes()).await;
         client.finish().await;
         client.ended().await;
         server.ended().await;
@@ -74,10 +72,7 @@ async fn a_refusals_body_is_bounded() {
     let body = vec![b'x'; 8 << 20];
     let refuses = peer::answers([head.as_bytes(), &body].concat()).await;
     let gateway = Gateway::before(refuses.url());
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let (answer, _) = client.rest().await;
     assert!(
         answer.starts_with(b"HTTP/1.1 500"),
@@ -118,9 +113,5 @@ async fn a_second_request_behind_the_handshake_is_a_broken_frame() {
 /// A client has sent a handshake with `behind` right after it; the upstream has read the gateway's
 /// handshake and has not answered.
 async fn start(gateway: &Gateway, upstream: &Upstream, behind: &[u8]) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").behind(behind).bytes(gateway.address()))
-        .await;
-    (client, upstream.accept().await)
+    asked(gateway, upstream, &Handshake::new("/").behind(behind)).await
 }

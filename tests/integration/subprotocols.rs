@@ -11,8 +11,7 @@ async fn the_upstream_is_offered_what_the_route_lists_in_the_clients_order() {
     let ask = Handshake::new("/")
         .with(NAME, "v3, other")
         .with(NAME, "v1,v2");
-    let mut client = gateway.connect().await;
-    client.send(ask.bytes(gateway.address())).await;
+    let mut client = gateway.send(&ask).await;
     let mut server = upstream.accept().await;
     assert_eq!(server.asked(NAME), Some("v3, v1, v2"));
     server.agree_with("Sec-WebSocket-Protocol: v1\r\n").await;

@@ -385,10 +385,7 @@ async fn plain_http_on_a_tls_port_ends_at_once() {
     let authority = Authority::new();
     let upstream = Upstream::bind().await;
     let gateway = gateway(&authority, &upstream.url(), "");
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let (said, _) = client.rest().await;
     assert!(
         !said.starts_with(b"HTTP/1.1 101"),
@@ -447,10 +444,7 @@ async fn an_upstream_over_tls_is_checked_by_its_own_authority_and_name() {
                 upstream.url()
             ),
         );
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let mut client = gateway.send(&Handshake::new("/")).await;
         if status == 101 {
             let mut server = upstream.serve().await;
             assert_eq!(client.answer().await.status, 101);

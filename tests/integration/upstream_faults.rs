@@ -66,10 +66,7 @@ async fn a_right_accept_does_not_excuse_the_rest() {
             "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n",
         ),
     ] {
-        let mut client = gateway.connect().await;
-        client
-            .send(Handshake::new("/").bytes(gateway.address()))
-            .await;
+        let mut client = gateway.send(&Handshake::new("/")).await;
         let mut server = upstream.accept().await;
         let accept = server.accept_key();
         let head = format!("HTTP/1.1 101 Yes\r\n{headers}Sec-WebSocket-Accept: {accept}\r\n\r\n");
@@ -83,10 +80,7 @@ async fn a_right_accept_does_not_excuse_the_rest() {
 async fn an_accept_twice_is_no_accept() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let mut server = upstream.accept().await;
     server
         .agree_with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
@@ -98,10 +92,7 @@ async fn an_accept_twice_is_no_accept() {
 async fn hints_before_the_answer_are_skipped() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let mut server = upstream.accept().await;
     server
         .send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
@@ -114,10 +105,7 @@ async fn hints_before_the_answer_are_skipped() {
 async fn an_answer_means_the_same_however_it_arrives() {
     let upstream = Upstream::bind().await;
     let gateway = Gateway::before(upstream.url());
-    let mut client = gateway.connect().await;
-    client
-        .send(Handshake::new("/").bytes(gateway.address()))
-        .await;
+    let mut client = gateway.send(&Handshake::new("/")).await;
     let mut server = upstream.accept().await;
     let accept = server.accept_key();
     let answer = format!(

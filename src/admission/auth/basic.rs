@@ -9,6 +9,7 @@ use super::source::Source;
 use super::verifier::{Busy, Verifier};
 use super::{Check, quoted};
 use crate::admission::Identity;
+use crate::causes;
 use crate::config;
 use crate::follow::Follower;
 use arc_swap::ArcSwap;
@@ -16,7 +17,6 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ impl Basic {
             Ok(Ok(users)) => self.replace(method, users),
             Ok(Err(error)) => tracing::warn!(
                 method,
-                error = with_source(&error),
+                error = causes::in_line(&error),
                 "a password file has a mistake, the users read before stay"
             ),
             Err(_) => tracing::warn!(method, "a password file could not be read"),
@@ -134,13 +134,6 @@ impl Credential {
             name: name.to_owned(),
             password: password.to_owned(),
         })
-    }
-}
-
-fn with_source(error: &HtpasswdError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 

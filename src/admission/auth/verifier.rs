@@ -352,7 +352,9 @@ mod tests {
         let verifier = Verifier::with_threads(2).unwrap();
         let desk = Arc::downgrade(&verifier.desk);
         drop(verifier);
+        let begun = Instant::now();
         while desk.strong_count() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "one lives on");
             thread::yield_now();
         }
     }

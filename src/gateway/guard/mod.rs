@@ -16,6 +16,7 @@ use super::link::Link;
 use crate::http::{Body, ChunkError, Chunks, Head, HeadError, HeadScan};
 use bytes::{Buf, Bytes, BytesMut};
 use deadline::Deadline;
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,6 +64,15 @@ enum Answer {
     Owed,
     /// Written at least in part, not yet flushed.
     Begun,
+}
+
+/// Bytes of a head that are read at once: as many as hyper asks for first.
+const SPACE_LEN: usize = 8 * 1024;
+
+thread_local! {
+    /// Where heads are read to. What hyper reads to has no content yet, and would have to be given one
+    /// before each read, nearly all of it for nothing.
+    static SPACE: RefCell<[u8; SPACE_LEN]> = const { RefCell::new([0; SPACE_LEN]) };
 }
 
 impl<S> Guarded<S> {
@@ -202,7 +212,7 @@ impl<S> Guarded<S> {
     }
 
     /// Whether `bytes`, just read, are one whole head and nothing else: most are, and such a head
-    /// may stay where it is.
+    /// need not be held.
     fn passes_at_once(&mut self, bytes: &[u8]) -> bool {
         if !self.held.is_empty() || self.waits_for_answer() {
             return false;
@@ -246,14 +256,18 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead + Unpin> Guarded<S> {
     /// Reads more of a head; true if there is something to hand on, or to tell: the end of the stream.
     fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
-        let start = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let read = &buf.filled()[start..];
-        let is_done = read.is_empty() || self.passes_at_once(read);
-        if !is_done {
-            self.hold(buf, start);
-        }
-        Poll::Ready(Ok(is_done))
+        SPACE.with_borrow_mut(|space| {
+            let room = space.len().min(buf.remaining());
+            let mut space = ReadBuf::new(&mut space[..room]);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut space))?;
+            let read = space.filled();
+            let is_done = read.is_empty() || self.passes_at_once(read);
+            match is_done {
+                true => buf.put_slice(read),
+                false => self.held.extend_from_slice(read),
+            }
+            Poll::Ready(Ok(is_done))
+        })
     }
 
     /// Reads more of a body straight into `buf`, and holds what comes behind it.

@@ -53,6 +53,7 @@ impl Proxied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::attached;
     use proptest::prelude::*;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -63,7 +64,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
-        (client.unwrap(), Socket::Tcp(accepted.unwrap().0))
+        let (accepted, _) = accepted.unwrap();
+        (client.unwrap(), attached(accepted.into_std().unwrap()))
     }
 
     #[tokio::test]
@@ -119,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn a_unix_socket_has_headers_too() {
         let (mut client, socket) = UnixStream::pair().unwrap();
-        let mut socket = Socket::Unix(socket);
+        let mut socket = attached(socket.into_std().unwrap());
         client.write_all(V1).await.unwrap();
         let proxied = Proxied::read_from(&mut socket).await.unwrap();
         assert_eq!(proxied.endpoints.unwrap().source.port(), 4711);

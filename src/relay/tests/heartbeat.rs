@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::Opcode::{Binary, Ping, Pong, Text};
 use crate::relay::{End, LegOutcome, Loss, Side};
 use peer::Frame;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Pings after 30 s (27 to 33 s) of silence, waits 10 s for the answer.
 fn pinging() -> Rules {
@@ -74,6 +74,22 @@ async fn tokens_differ_and_pings_to_the_upstream_are_masked_afresh() {
     assert_eq!(first.payload, second.payload);
     assert_ne!(first.header.mask, second.header.mask);
     assert_ne!(first.payload, client.payload);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kernel_watches_for_vanished_peers_of_a_session_that_lasts() {
+    for (limit, from) in [(60_000, 1_200), (300, 500)] {
+        let limit = Duration::from_millis(limit);
+        let rig = Rig::new(Rules {
+            write: Some(limit),
+            ..lenient()
+        });
+        let told = || [&rig.client_fault, &rig.upstream_fault].map(Fault::silence_limit);
+        settle().await;
+        assert_eq!(told(), [None; 2]);
+        sleep(Duration::from_millis(from)).await;
+        assert_eq!(told(), [Some(limit); 2]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

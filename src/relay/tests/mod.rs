@@ -13,9 +13,11 @@ mod stream;
 mod tally;
 mod turns;
 
-use super::{Control, Courses, Early, Negotiated, Outcome, Rules, relay};
+use super::{Control, Course, Courses, Early, Negotiated, Outcome, Relayed, Rules, Wire};
 use peer::Peer;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use stream::{Fault, TestStream};
 use tokio::task::JoinHandle;
@@ -32,6 +34,42 @@ fn lenient() -> Rules {
         write: None,
         close: Duration::from_secs(5),
         limits: Vec::new(),
+    }
+}
+
+/// A session as a future that has its control.
+struct Task<S> {
+    relayed: Relayed<S>,
+    control: Arc<Control>,
+}
+
+fn relay<S: Wire>(
+    client: S,
+    upstream: S,
+    early: Early,
+    course: Arc<Course>,
+    negotiated: Negotiated,
+    account: u64,
+    control: Arc<Control>,
+) -> Task<S> {
+    Task {
+        relayed: super::relay(client, upstream, early, course, negotiated, account),
+        control,
+    }
+}
+
+impl<S: Wire + Unpin> Future for Task<S> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Self { relayed, control } = &mut *self;
+        relayed.poll(cx, control)
+    }
+}
+
+impl<S> Drop for Task<S> {
+    fn drop(&mut self) {
+        self.control.forget_waker();
     }
 }
 

@@ -5,13 +5,13 @@ use crate::frame::Opcode::{Binary, Text};
 use crate::relay::buffer::{READ_SIZE, READ_SIZE_FOR_SLOW};
 use crate::relay::session::Session;
 use crate::relay::{End, LegOutcome, Side};
-use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use tokio::io::AsyncReadExt;
 
 /// A session that is polled by hand, so that its inside can be looked at.
 struct Bench {
     session: Session<TestStream>,
+    control: Control,
     client: Peer,
     upstream: Peer,
 }
@@ -27,17 +27,19 @@ impl Bench {
             Courses::new(Arc::new(lenient())).of(0),
             Negotiated::default(),
             0,
-            Arc::new(Control::new()),
         );
         Self {
             session,
+            control: Control::new(),
             client: Peer::client(client),
             upstream: Peer::server(upstream),
         }
     }
 
     fn poll(&mut self) {
-        let polled = Pin::new(&mut self.session).poll(&mut Context::from_waker(Waker::noop()));
+        let polled = self
+            .session
+            .poll(&mut Context::from_waker(Waker::noop()), &self.control);
         assert!(polled.is_pending());
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::frame::Opcode::{Binary, Close, Text};
 use crate::frame::{CloseBody, ControlFrame, Header};
-use crate::net::{Socket, Stream};
+use crate::net::{Stream, attached};
 use crate::relay::{End, LegOutcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +13,8 @@ async fn connect() -> (TcpStream, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (far, near) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (far.unwrap(), Stream::Plain(Socket::from(near.unwrap().0)))
+    let near = near.unwrap().0.into_std().unwrap();
+    (far.unwrap(), Stream::Plain(attached(near)))
 }
 
 async fn session(rules: Rules) -> (TcpStream, TcpStream, JoinHandle<Outcome>) {

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 /// The gateway's end of a connection.
@@ -22,6 +23,7 @@ pub(super) struct Fault(Arc<Mutex<FaultState>>);
 struct FaultState {
     is_reset: bool,
     is_deaf: bool,
+    silence_limit: Option<Duration>,
     waker: Option<Waker>,
 }
 
@@ -38,6 +40,11 @@ impl Fault {
     /// Writes fail from now on, and reads find nothing.
     pub(super) fn break_writes(&self) {
         self.0.lock().unwrap().is_deaf = true;
+    }
+
+    /// For how long the kernel was told to bear a silent peer.
+    pub(super) fn silence_limit(&self) -> Option<Duration> {
+        self.0.lock().unwrap().silence_limit
     }
 
     fn check_write(&self) -> io::Result<()> {
@@ -144,6 +151,10 @@ impl AsyncWrite for TestStream {
 impl Wire for TestStream {
     fn owes_goodbye(&self) -> bool {
         true
+    }
+
+    fn limit_silence(&self, limit: Duration) {
+        self.fault.0.lock().unwrap().silence_limit = Some(limit);
     }
 }
 

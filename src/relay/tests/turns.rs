@@ -1,14 +1,15 @@
 //! A session that always has something to do leaves the others of its thread their turn.
 
-use super::lenient;
+use super::{lenient, relay};
 use crate::frame::{Header, Opcode};
-use crate::relay::{Control, Courses, Early, Negotiated, Wire, relay};
+use crate::relay::{Control, Courses, Early, Negotiated, Wire};
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 
@@ -93,6 +94,8 @@ impl Wire for Flood {
     fn owes_goodbye(&self) -> bool {
         false
     }
+
+    fn limit_silence(&self, _limit: Duration) {}
 }
 
 /// A session with a client that floods; how much of it has been read.

@@ -19,7 +19,7 @@ pub use facts::{Facts, UpstreamFacts};
 pub use families::reference;
 
 use crate::relay::Outcome;
-use crate::session::Session;
+use crate::session::{Names, Session};
 use families as family;
 use shard::Shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,22 +146,23 @@ impl Counts<'_> {
 
     /// A client was answered 101, `took` after its request, and its session begins.
     pub fn opened(&self, session: &Session, took: Duration) {
-        let (listener, route) = (&session.listener, &session.route);
+        let Names {
+            listener, route, ..
+        } = session.names();
         let mut shard = lock(self.0);
         self.handshake(listener, Some(route), words::OPENED, "ok", &mut shard);
         shard.observe(&family::HANDSHAKE_TIME, [route.into()], took);
         shard.count(&family::SESSIONS, [route.into()]);
     }
 
-    /// A session is over; without an outcome if it was not carried to its end.
-    pub fn ended(&self, session: &Session, outcome: Option<&Outcome>) {
-        let route = &session.route;
+    /// A session is over after so long; without an outcome if it was not carried to its end.
+    pub fn ended(&self, session: &Session, length: Duration, outcome: Option<&Outcome>) {
+        let route = &session.names().route;
         let mut shard = lock(self.0);
         shard.uncount(&family::SESSIONS, [route.into()]);
         let (ended_by, reason, code) = words::end(outcome);
         let labels = [route.into(), ended_by.into(), reason.into(), code.into()];
         shard.count(&family::SESSIONS_ENDED, labels);
-        let length = outcome.map_or_else(|| session.opened.elapsed(), |outcome| outcome.duration);
         shard.observe(&family::SESSION_LENGTH, [route.into()], length);
     }
 

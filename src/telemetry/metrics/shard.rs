@@ -3,6 +3,7 @@
 use super::families::Family;
 use super::histogram::Histogram;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -43,7 +44,7 @@ pub(super) enum Value {
 /// Series by a hash of the family's name and the labels, which are compared then.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    series: HashMap<u64, Vec<Series>>,
+    series: HashMap<u64, Vec<Series>, BuildHasherDefault<Hashed>>,
 }
 
 /// One line of a page.
@@ -219,10 +220,29 @@ fn padded<const N: usize>(labels: [Label<'_>; N]) -> Labels<'_> {
     std::array::from_fn(|_| labels.next().unwrap_or(Label::Word("")))
 }
 
+/// Of keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Without a key: nobody chooses the labels but the configuration.
 fn hash(name: &str, labels: &Labels<'_>) -> u64 {
     let texts = labels.iter().map(Label::text);
-    texts.fold(xxh3_64(name.as_bytes()), |seed, text| {
+    let given = texts.filter(|text| !text.is_empty());
+    given.fold(xxh3_64(name.as_bytes()), |seed, text| {
         xxh3_64_with_seed(text.as_bytes(), seed)
     })
 }

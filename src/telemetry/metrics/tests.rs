@@ -2,7 +2,8 @@
 
 use super::families::{ALL, Kind};
 use super::*;
-use crate::relay::{Control, Traffic};
+use crate::relay::Traffic;
+use crate::session::Record;
 use std::collections::BTreeSet;
 
 fn facts() -> Facts {
@@ -26,20 +27,21 @@ fn facts() -> Facts {
 }
 
 fn session(route: &str) -> Session {
-    Session {
-        request_id: "r1".into(),
+    let names = Names {
         listener: "main".into(),
-        client: None,
-        host: "a.example".into(),
-        path: "/".into(),
         route: route.into(),
         upstream: "back".into(),
-        endpoint: "10.0.0.1:80".into(),
+    };
+    Session::new(&Record {
+        request_id: "r1",
+        names: &Arc::new(names),
+        client: None,
+        host: "a.example",
+        path: "/",
+        endpoint: "10.0.0.1:80",
         identity: None,
         subprotocol: None,
-        opened: Instant::now(),
-        control: Arc::new(Control::new()),
-    }
+    })
 }
 
 fn lines(page: &str) -> BTreeSet<&str> {
@@ -53,7 +55,7 @@ fn what_workers_counted_apart_is_one_sum() {
     metrics.at(0).opened(&one, Duration::from_millis(3));
     metrics.at(1).opened(&other, Duration::from_millis(30));
     metrics.at(5).opened(&other, Duration::from_secs(30));
-    metrics.at(1).ended(&other, None);
+    metrics.at(1).ended(&other, Duration::from_secs(1), None);
     let page = metrics.page(&facts(), Format::Classic);
     let lines = lines(&page);
     for expected in [

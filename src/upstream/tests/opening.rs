@@ -2,7 +2,7 @@
 
 use super::peer::{Behaviour, Peer};
 use super::*;
-use crate::net::{Socket, Stream};
+use crate::net::Stream;
 use crate::upstream::OpenError;
 use http::HeaderValue;
 use tokio::io::AsyncReadExt;
@@ -22,10 +22,10 @@ async fn an_endpoint_that_agrees_is_a_leg() {
     assert!(opened.early.is_empty());
     let names: Vec<&str> = opened.headers.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["x-served-by"]);
-    let Stream::Plain(Socket::Tcp(stream)) = &opened.stream else {
+    let Stream::Plain(socket) = &opened.stream else {
         panic!("a ws:// endpoint is plain TCP");
     };
-    assert!(stream.nodelay().unwrap());
+    assert!(socket.has_no_delay().unwrap());
 }
 
 #[tokio::test]

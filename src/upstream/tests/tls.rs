@@ -3,7 +3,7 @@
 use super::peer::{Behaviour, Peer, Resets, behave, read_head};
 use super::*;
 use crate::config::{CertificateFiles, ListenerTls};
-use crate::net::{Secure, Socket, Stream};
+use crate::net::{Secure, Socket, Stream, attached};
 use crate::tls::{Secured, ServerTls};
 use crate::upstream::PoolError;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -36,7 +36,9 @@ impl TlsPeer {
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                if let Ok(Secured { mut stream, .. }) = tls.accept(Socket::Tcp(socket)).await {
+                if let Ok(Secured { mut stream, .. }) =
+                    tls.accept(attached(socket.into_std().unwrap())).await
+                {
                     let request = read_head(&mut stream).await;
                     behave(&mut stream, Behaviour::Agrees, &request).await;
                 }

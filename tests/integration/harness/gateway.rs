@@ -136,10 +136,16 @@ impl Gateway {
         within("TLS", connector.connect(name, stream)).await
     }
 
-    /// Asks over a connection of its own.
-    pub async fn ask(&self, handshake: &Handshake) -> (Leg, Answer) {
+    /// A connection of its own on which it has asked, and has not looked for the answer.
+    pub async fn send(&self, handshake: &Handshake) -> Leg {
         let mut client = self.connect().await;
         client.send(handshake.bytes(self.address())).await;
+        client
+    }
+
+    /// Asks over a connection of its own.
+    pub async fn ask(&self, handshake: &Handshake) -> (Leg, Answer) {
+        let mut client = self.send(handshake).await;
         let answer = client.answer().await;
         (client, answer)
     }

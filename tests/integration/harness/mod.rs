@@ -83,3 +83,15 @@ pub fn sha256(text: &str) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+/// `[auth.robots]`, which knows each of `names` by a key that is its name.
+pub fn robots(names: &[&str]) -> String {
+    let keys: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name} = {{ sha256 = \"{}\" }}", sha256(name)))
+        .collect();
+    format!(
+        "[auth.robots]\nkind = \"api_key\"\nkeys = {{ {} }}\n",
+        keys.join(", ")
+    )
+}

@@ -34,7 +34,6 @@ pub async fn proxy_with(keys: &str) -> (Gateway, Upstream) {
 
 /// A client that has asked, and the upstream's connection with the request's head read.
 pub async fn asked(gateway: &Gateway, upstream: &Upstream, request: &Handshake) -> (Leg, Leg) {
-    let mut client = gateway.connect().await;
-    client.send(request.bytes(gateway.address())).await;
+    let client = gateway.send(request).await;
     (client, upstream.accept().await)
 }

@@ -50,6 +50,18 @@ pub async fn finish(arguments: &[&str], folder: &Path, input: &str) -> Finished 
     let mut child = command(arguments, folder).spawn().unwrap();
     // One that never reads has closed the pipe.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    end_of(child).await
+}
+
+/// Runs it to its end where nobody reads what it answers.
+pub async fn finish_unread(arguments: &[&str], folder: &Path) -> Finished {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = command(arguments, folder).stdout(writer).spawn().unwrap();
+    end_of(child).await
+}
+
+async fn end_of(child: Child) -> Finished {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     let output = within("the program's end", ended).await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

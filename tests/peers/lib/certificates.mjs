@@ -25,16 +25,16 @@ export class Authority {
   /** A certificate for `names` (IP addresses included): `{ cert, key }` as files. */
   issue(label, names) {
     const alternatives = names.map(name => `${/^[\d.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`).join(',');
-    fs.writeFileSync(this.file(`${label}.ext`), `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth\n`);
-    openssl(this.dir, 'req', ...KEY, '-keyout', `${label}.key`, '-out', `${label}.csr`, '-subj', `/CN=${names[0]}`);
-    openssl(this.dir, 'x509', '-req', '-in', `${label}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
-      '-days', '2', '-extfile', `${label}.ext`, '-out', `${label}.pem`);
-    return { cert: this.file(`${label}.pem`), key: this.file(`${label}.key`) };
+    return this.#sign(label, names[0], `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth\n`);
   }
 
   /** A certificate for a client called `name`: `{ cert, key }` as files. */
   issueClient(label, name) {
-    fs.writeFileSync(this.file(`${label}.ext`), 'extendedKeyUsage=clientAuth\n');
+    return this.#sign(label, name, 'extendedKeyUsage=clientAuth\n');
+  }
+
+  #sign(label, name, extensions) {
+    fs.writeFileSync(this.file(`${label}.ext`), extensions);
     openssl(this.dir, 'req', ...KEY, '-keyout', `${label}.key`, '-out', `${label}.csr`, '-subj', `/CN=${name}`);
     openssl(this.dir, 'x509', '-req', '-in', `${label}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
       '-days', '2', '-extfile', `${label}.ext`, '-out', `${label}.pem`);

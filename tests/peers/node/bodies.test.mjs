@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Gateway } from '../lib/gateway.mjs';
+import { HttpServer } from '../lib/http.mjs';
 import { within } from '../lib/peer.mjs';
 
 const MIB = 1 << 20;
@@ -19,28 +20,15 @@ const LARGE = 96 * MIB;
 const UNDER_WAY = 24 * MIB;
 
 /** A server whose answers the paths choose. */
-class Server {
+class Server extends HttpServer {
   sockets = new Set();
   answers = [];
   sent = 0;
   taken = 0;
 
-  static async start() {
-    const server = new Server();
-    server.http = http.createServer((request, response) => server.#serve(request, response));
-    server.http.on('connection', socket => {
-      server.sockets.add(socket);
-      socket.on('close', () => { server.sockets.delete(socket); server.wake?.(); });
-    });
-    server.http.listen(0, '127.0.0.1');
-    await once(server.http, 'listening');
-    server.url = `ws://127.0.0.1:${server.http.address().port}`;
-    return server;
-  }
-
-  stop() {
-    this.http.closeAllConnections();
-    this.http.close();
+  connected(socket) {
+    this.sockets.add(socket);
+    socket.on('close', () => { this.sockets.delete(socket); this.wake?.(); });
   }
 
   /** Waits until `holds`, asked whenever a request has come or a connection has gone. */
@@ -52,7 +40,7 @@ class Server {
     this.wake = undefined;
   }
 
-  async #serve(request, response) {
+  serve(request, response) {
     const url = new URL(request.url, 'http://server');
     switch (url.pathname) {
       case '/none': return response.writeHead(Number(url.searchParams.get('status')), { ETag: '"x"' }).end();

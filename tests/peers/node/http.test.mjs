@@ -5,27 +5,17 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { Gateway } from '../lib/gateway.mjs';
+import { HttpServer } from '../lib/http.mjs';
 import { within } from '../lib/peer.mjs';
 
 /** A server that speaks HTTP alone, and counts the connections that it gets. */
-class Server {
+class Server extends HttpServer {
   connections = 0;
   #polls = [];
   #polled = () => {};
 
-  static async start() {
-    const server = new Server();
-    server.http = http.createServer((request, response) => server.#serve(request, response));
-    server.http.on('connection', () => { server.connections += 1; });
-    server.http.listen(0, '127.0.0.1');
-    await once(server.http, 'listening');
-    server.url = `ws://127.0.0.1:${server.http.address().port}`;
-    return server;
-  }
-
-  stop() {
-    this.http.closeAllConnections();
-    this.http.close();
+  connected() {
+    this.connections += 1;
   }
 
   /** The answer that the next poll waits for. */
@@ -38,7 +28,7 @@ class Server {
     }), 'a poll');
   }
 
-  #serve(request, response) {
+  serve(request, response) {
     const path = request.url.split('?')[0];
     if (path === '/events') return this.#events(response);
     if (path === '/poll') {

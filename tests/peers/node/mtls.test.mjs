@@ -2,11 +2,11 @@
 // told to try: old versions, renegotiation, resumption.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Authority, contents } from '../lib/certificates.mjs';
-import { Gateway } from '../lib/gateway.mjs';
+import { Gateway, folder } from '../lib/gateway.mjs';
 import { Peer, open } from '../lib/peer.mjs';
 
 const NAME = 'one.test';
@@ -156,4 +156,26 @@ describe('certificates of clients', () => {
     assert.equal(answer.status, 308);
     assert.equal(answer.headers.get('location'), 'https://127.0.0.1:8443/chat?x=1');
   });
+});
+
+test('the example of the repository, with certificates made as it says', async t => {
+  const examples = new URL('../../../config/examples/', import.meta.url);
+  const shipped = name => fs.readFileSync(new URL(name, examples), 'utf8');
+  const example = shipped('mtls.toml');
+  const made = folder();
+  const commands = [...example.matchAll(/^# +(openssl .*)$/gm)].map(([, command]) => command);
+  assert.equal(commands.length, 3);
+  for (const command of commands) execSync(command, { cwd: made, stdio: 'pipe' });
+  const file = name => fs.readFileSync(`${made}/${name}`);
+  const toml = example.replace('client_ca = "localhost.pem"', 'client_ca = "ca.pem"').replaceAll(/"0\.0\.0\.0:\d+"/g, '"127.0.0.1:0"');
+  assert.match(toml, /client_ca = "ca.pem"/);
+  const files = { 'ca.pem': file('ca.pem'), 'localhost.pem': shipped('localhost.pem'), 'localhost.key': shipped('localhost.key') };
+  const gateway = await Gateway.start(toml, files);
+  t.after(() => gateway.stop());
+  const url = gateway.url('/', 'devices').replace('ws:', 'wss:');
+  const options = { ca: files['localhost.pem'], servername: 'localhost', headers: { Host: 'localhost' } };
+  const client = await open(url, [], { ...options, cert: file('device.pem'), key: file('device.key') });
+  assert.equal(await client.echo('hello'), 'hello');
+  client.socket.close();
+  await assert.rejects(open(url, [], options), /certificate required/);
 });

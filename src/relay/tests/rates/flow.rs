@@ -167,10 +167,10 @@ async fn what_waits_is_one_read_and_then_a_smaller_one() {
         Courses::new(Arc::new(client_may(throttle(Unit::Frames, 1000, 100)))).of(0),
         Negotiated::default(),
         0,
-        Arc::new(Control::new()),
     );
+    let control = Control::new();
     let mut poll = || {
-        let polled = Pin::new(&mut session).poll(&mut Context::from_waker(Waker::noop()));
+        let polled = session.poll(&mut Context::from_waker(Waker::noop()), &control);
         assert!(polled.is_pending());
         session.pace(Way::ToUpstream).unwrap().held()
     };

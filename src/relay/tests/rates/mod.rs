@@ -15,9 +15,8 @@ use crate::relay::{
     Side, Unit,
 };
 use bytes::Bytes;
-use std::pin::Pin;
 use std::sync::Mutex;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 

@@ -1,0 +1,287 @@
+//! The table behind a reactor: for each socket, what it is ready for and who waits for it.
+
+use std::ops::{BitOr, BitOrAssign};
+use std::task::Waker;
+
+/// All sockets of a thread. A place is used again once its socket has gone.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    generation: u32,
+    ready: Ready,
+}
+
+/// A place, and which of its sockets is meant: an event may be older than the socket that is there now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::net) enum Way {
+    /// From the socket.
+    Read,
+    /// To the socket.
+    Write,
+}
+
+/// What a socket is ready for, as far as is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Ready(u8);
+
+/// Who waited, to be dropped or woken where the table is not borrowed.
+pub(super) type Waiting = [Option<Waker>; 2];
+
+impl Ready {
+    pub(super) const NOTHING: Self = Self(0);
+    pub(super) const READABLE: Self = Self(1);
+    pub(super) const WRITABLE: Self = Self(2);
+    /// Nothing follows what can be read now: no edge will tell of an end that was told already.
+    pub(super) const ENDED: Self = Self(4);
+    /// The kernel was asked to tell when the socket takes bytes.
+    pub(super) const TELLS_WRITABLE: Self = Self(8);
+
+    const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl Way {
+    const fn ready(self) -> Ready {
+        match self {
+            Self::Read => Ready::READABLE,
+            Self::Write => Ready::WRITABLE,
+        }
+    }
+}
+
+impl Slots {
+    /// A place for a socket that is ready for so much.
+    pub(super) fn add(&mut self, ready: Ready) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            // More sockets than 32 bits can count: a process has no room for them.
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.at(slot).ready = ready;
+        self.key(slot)
+    }
+
+    /// Frees a place.
+    pub(super) fn remove(&mut self, slot: u32) -> Waiting {
+        self.free.push(slot);
+        let slot = self.at(slot);
+        slot.generation = slot.generation.wrapping_add(1);
+        [slot.reader.take(), slot.writer.take()]
+    }
+
+    /// Whose place it is now.
+    pub(super) fn key(&self, slot: u32) -> Key {
+        Key {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        }
+    }
+
+    /// Whether the socket is ready; if not, `waker` waits for it from now on. Gives whom it replaced.
+    pub(super) fn poll_ready(
+        &mut self,
+        slot: u32,
+        way: Way,
+        waker: &Waker,
+    ) -> (bool, Option<Waker>) {
+        let slot = self.at(slot);
+        if slot.ready.contains(way.ready()) {
+            return (true, None);
+        }
+        let waiting = slot.waiting(way);
+        match waiting {
+            Some(present) if present.will_wake(waker) => (false, None),
+            _ => (false, waiting.replace(waker.clone())),
+        }
+    }
+
+    /// A transfer has come to the end of what there was, or of the room: the next one would block, and
+    /// need not be tried where the kernel tells when it would not.
+    pub(super) fn drained(&mut self, slot: u32, way: Way) {
+        let slot = self.at(slot);
+        let is_told = match way {
+            Way::Read => !slot.ready.contains(Ready::ENDED),
+            Way::Write => slot.ready.contains(Ready::TELLS_WRITABLE),
+        };
+        if is_told {
+            slot.ready = slot.ready.without(way.ready());
+        }
+    }
+
+    /// A transfer could not be made. Whether the kernel is yet to be asked to tell when it can.
+    pub(super) fn blocked(&mut self, slot: u32, way: Way) -> bool {
+        let slot = self.at(slot);
+        slot.ready = slot.ready.without(way.ready());
+        let asks = way == Way::Write && !slot.ready.contains(Ready::TELLS_WRITABLE);
+        if asks {
+            slot.ready |= Ready::TELLS_WRITABLE;
+        }
+        asks
+    }
+
+    /// Notes news of a socket, and adds to `woken` who waited for it.
+    pub(super) fn happened(&mut self, key: Key, news: Ready, woken: &mut Vec<Waker>) {
+        let slot = self.at(key.slot);
+        if slot.generation != key.generation {
+            return;
+        }
+        slot.ready |= news;
+        for way in [Way::Read, Way::Write] {
+            if news.contains(way.ready()) {
+                woken.extend(slot.waiting(way).take());
+            }
+        }
+    }
+
+    fn at(&mut self, slot: u32) -> &mut Slot {
+        &mut self.slots[slot as usize]
+    }
+}
+
+impl Slot {
+    const fn waiting(&mut self, way: Way) -> &mut Option<Waker> {
+        match way {
+            Way::Read => &mut self.reader,
+            Way::Write => &mut self.writer,
+        }
+    }
+}
+
+impl BitOr for Ready {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Ready {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A waker, and how often it was called.
+    fn waker() -> (Waker, Arc<Count>) {
+        let count = Arc::<Count>::default();
+        (count.clone().into(), count)
+    }
+
+    /// How many were woken by `news` of `key`.
+    fn tell(slots: &mut Slots, key: Key, news: Ready) -> usize {
+        let mut woken = Vec::new();
+        slots.happened(key, news, &mut woken);
+        let len = woken.len();
+        woken.into_iter().for_each(Waker::wake);
+        len
+    }
+
+    fn is_ready(slots: &mut Slots, key: Key, way: Way) -> bool {
+        slots.poll_ready(key.slot, way, Waker::noop()).0
+    }
+
+    #[test]
+    fn news_wakes_who_waits_for_it_once() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::NOTHING);
+        let (reader, read) = waker();
+        let (writer, written) = waker();
+        assert!(!slots.poll_ready(key.slot, Way::Read, &reader).0);
+        assert!(!slots.poll_ready(key.slot, Way::Write, &writer).0);
+        assert_eq!(tell(&mut slots, key, Ready::READABLE), 1);
+        assert_eq!(tell(&mut slots, key, Ready::READABLE), 0);
+        assert_eq!(tell(&mut slots, key, Ready::READABLE | Ready::WRITABLE), 1);
+        assert_eq!(read.0.load(Ordering::Relaxed), 1);
+        assert_eq!(written.0.load(Ordering::Relaxed), 1);
+        assert!(is_ready(&mut slots, key, Way::Read) && is_ready(&mut slots, key, Way::Write));
+    }
+
+    #[test]
+    fn the_last_to_ask_is_woken() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::NOTHING);
+        let (first, _) = waker();
+        let (second, woken) = waker();
+        assert!(slots.poll_ready(key.slot, Way::Read, &first).1.is_none());
+        assert!(slots.poll_ready(key.slot, Way::Read, &first).1.is_none());
+        let replaced = slots.poll_ready(key.slot, Way::Read, &second).1;
+        assert!(replaced.is_some_and(|replaced| replaced.will_wake(&first)));
+        tell(&mut slots, key, Ready::READABLE);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn old_news_does_not_reach_a_new_socket() {
+        let mut slots = Slots::default();
+        let old = slots.add(Ready::NOTHING);
+        slots.remove(old.slot);
+        let new = slots.add(Ready::NOTHING);
+        assert_eq!(old.slot, new.slot);
+        assert!(!is_ready(&mut slots, new, Way::Read));
+        assert_eq!(tell(&mut slots, old, Ready::READABLE), 0);
+        assert!(!is_ready(&mut slots, new, Way::Read));
+        assert_eq!(tell(&mut slots, new, Ready::READABLE), 1);
+    }
+
+    #[test]
+    fn an_end_that_was_told_stays_told() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::NOTHING);
+        tell(&mut slots, key, Ready::READABLE);
+        slots.drained(key.slot, Way::Read);
+        assert!(!is_ready(&mut slots, key, Way::Read));
+        tell(&mut slots, key, Ready::READABLE | Ready::ENDED);
+        slots.drained(key.slot, Way::Read);
+        assert!(is_ready(&mut slots, key, Way::Read));
+    }
+
+    #[test]
+    fn a_writer_asks_the_kernel_to_tell_once() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::WRITABLE);
+        // Nobody would tell yet: the next write must find out.
+        slots.drained(key.slot, Way::Write);
+        assert!(is_ready(&mut slots, key, Way::Write));
+        assert!(slots.blocked(key.slot, Way::Write));
+        assert!(!is_ready(&mut slots, key, Way::Write));
+        tell(&mut slots, key, Ready::WRITABLE);
+        slots.drained(key.slot, Way::Write);
+        assert!(!is_ready(&mut slots, key, Way::Write));
+        assert!(!slots.blocked(key.slot, Way::Write));
+    }
+}
