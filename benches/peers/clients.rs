@@ -23,7 +23,7 @@ pub(crate) const QUIET: usize = 1000;
 const HUGE: usize = 1 << 20;
 pub(crate) const HUGE_WINDOWS: u32 = 4;
 /// A window of quiet sessions is so many: of their slowest messages there are few.
-pub(crate) const QUIET_WINDOWS: u32 = 4;
+pub(crate) const QUIET_WINDOWS: u32 = 3;
 
 /// One measurement by a process of clients.
 pub(crate) fn measure(

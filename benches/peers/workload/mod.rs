@@ -84,8 +84,9 @@ impl Topic {
     pub(crate) fn every(self) -> usize {
         match self {
             Self::Binary | Self::Text | Self::Tls | Self::Handshakes => 1,
-            Self::OneWay | Self::Workers => 2,
-            Self::Many | Self::Hostile => 3,
+            Self::Workers => 2,
+            Self::OneWay | Self::Many => 3,
+            Self::Hostile => 4,
             Self::Memory => 5,
         }
     }
