@@ -150,6 +150,8 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // A reader's buffer may be as it came from the allocator: it is cleared only when it is needed.
+        ready!(self.registration.poll_ready(cx, Way::Read))?;
         let room = buf.initialize_unfilled();
         let len = ready!(self.poll_io(cx, Way::Read, || {
             Ok(net::recv(&self.fd, &mut *room, RecvFlags::empty())?.0)
