@@ -22,6 +22,7 @@ use tracing::{info, warn};
 #[derive(Debug)]
 pub struct Gateway {
     gate: Arc<Gate>,
+    /// Of the workers that have their own.
     threads: Option<Threads>,
     addresses: BTreeMap<String, String>,
     /// Accept loops; aborting them closes the listening sockets.
@@ -58,21 +59,37 @@ pub enum StartError {
 }
 
 impl Gateway {
-    /// Assembles the site, binds every listener, starts the workers, accepts. Returns once
-    /// connections are taken.
+    /// Assembles the site, binds every listener, starts the workers on threads of their own, accepts.
+    /// Returns once connections are taken.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        let threads = || Workers::start(count(settings)).map(|(all, threads)| (all, Some(threads)));
+        Self::start_with(settings, threads)
+    }
+
+    /// As [`Self::start`], for a process that does nothing else: a single worker has the calling task's
+    /// thread.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start_here(settings: &Settings) -> Result<Self, StartError> {
+        match count(settings) {
+            1 => Self::start_with(settings, || Workers::here().map(|worker| (worker, None))),
+            _ => Self::start(settings),
+        }
+    }
+
+    fn start_with(
+        settings: &Settings,
+        workers: impl FnOnce() -> io::Result<(Workers, Option<Threads>)>,
+    ) -> Result<Self, StartError> {
         make_room_for(settings.server.max_connections);
         let site = Arc::new(Site::assemble(settings).map_err(Box::new)?);
         let bound = bind(settings)?;
         let offers = bind_offers(settings)?;
-        let count = match settings.server.workers {
-            WorkerCount::Auto => net::usable_cores(),
-            WorkerCount::Fixed(count) => count,
-        };
-        let (workers, threads) = Workers::start(count).map_err(StartError::Workers)?;
+        let (workers, threads) = workers().map_err(StartError::Workers)?;
         let gate = Arc::new(Gate::new(
             site.clone(),
             workers,
@@ -102,7 +119,7 @@ impl Gateway {
         };
         Ok(Self {
             gate,
-            threads: Some(threads),
+            threads,
             addresses,
             accepting,
             background,
@@ -131,6 +148,14 @@ impl Drop for Gateway {
         if let Some(threads) = self.threads.take() {
             threads.stop();
         }
+    }
+}
+
+/// How many workers are asked for.
+fn count(settings: &Settings) -> usize {
+    match settings.server.workers {
+        WorkerCount::Auto => net::usable_cores(),
+        WorkerCount::Fixed(count) => count.max(1),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn run(settings: &Settings, started: impl FnOnce(&Gateway)) -> Result<(), Ru
     runtime.block_on(async {
         // Before anything listens: a signal that comes early must not kill without a drain.
         let mut signals = Signals::new()?;
-        let gateway = Gateway::start(settings)?;
+        let gateway = Gateway::start_here(settings)?;
         started(&gateway);
         // Apart from the log line, whose fields are evaluated only where its level is on.
         let signal = signals.next().await;

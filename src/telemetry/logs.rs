@@ -1,25 +1,24 @@
 //! The log of the process: where it goes, how it looks, what it lets through.
 
+use super::log_writer::LogWriter;
 use crate::config::{Log, LogFormat};
 use std::io::IsTerminal;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// Lines that may wait for a slow terminal or pipe; beyond it lines are dropped and counted.
-const WAITING_LINES: usize = 16_384;
-
-/// Keeps the log's writer alive; dropping it writes what is left.
-#[derive(Debug)]
-pub struct LogGuard {
-    dropped: ErrorCounter,
-    _writer: WorkerGuard,
-}
+/// Keeps the log; dropping it writes what is left.
+pub struct LogGuard(LogWriter);
 
 impl LogGuard {
     /// Lines that were dropped because nobody took them.
     pub fn dropped_lines(&self) -> usize {
-        self.dropped.dropped_lines()
+        self.0.dropped()
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 
@@ -29,22 +28,14 @@ impl LogGuard {
 /// If `level` is not a filter.
 pub fn start(log: &Log) -> Result<LogGuard, ParseError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING_LINES)
-        .lossy(true)
-        .thread_name("wsgate-log")
-        .finish(std::io::stderr());
-    let dropped = writer.error_counter();
+    let writer = LogWriter::new(std::io::stderr());
     let is_terminal = std::io::stderr().is_terminal();
-    subscribe(log.format, is_terminal, filter, writer);
-    Ok(LogGuard {
-        dropped,
-        _writer: guard,
-    })
+    subscribe(log.format, is_terminal, filter, writer.clone());
+    Ok(LogGuard(writer))
 }
 
 /// A subscriber that is already there (a test's) stays.
-fn subscribe(format: LogFormat, is_terminal: bool, filter: EnvFilter, writer: NonBlocking) {
+fn subscribe(format: LogFormat, is_terminal: bool, filter: EnvFilter, writer: LogWriter) {
     let as_text = match format {
         LogFormat::Auto => is_terminal,
         LogFormat::Text => true,

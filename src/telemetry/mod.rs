@@ -1,6 +1,7 @@
 //! Facts into logs and metrics. Lower layers return what happened; here it gets its words.
 
 pub mod access_log;
+mod log_writer;
 pub mod logs;
 pub mod metrics;
 pub mod tls_log;
