@@ -50,6 +50,16 @@ impl Stream {
         socket.map_or(Ok(()), |socket| socket.set_user_timeout(timeout))
     }
 
+    /// Whether nothing can be read for now and `cx`'s task is woken when something can. A pipe cannot tell.
+    #[inline]
+    pub fn is_drained(&self, cx: &Context<'_>) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_drained(cx),
+            Self::Tls(stream) => stream.is_empty() && stream.get_ref().0.is_drained(cx),
+            Self::Memory(_) => false,
+        }
+    }
+
     /// Sends what the kernel takes at once: how many bytes, possibly none. Over TLS, and of what is no
     /// socket, it is always none.
     ///
