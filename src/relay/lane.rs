@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
 use super::pace::Paced;
+use super::tally::Counters;
 use super::wire::Wire;
 use super::{Loss, Rules};
 use std::io;
@@ -24,6 +25,7 @@ pub(super) struct Lane<'a, S> {
     /// What the direction has to keep to, if anything.
     pub(super) paced: Option<Paced<'a>>,
     pub(super) rules: &'a Rules,
+    pub(super) tally: &'a Counters,
     pub(super) now: Tick,
     /// Set when the deadlines of the session may have come nearer.
     pub(super) restless: &'a mut bool,
@@ -41,6 +43,11 @@ pub(super) enum Event {
 }
 
 impl<S: Wire> Lane<'_, S> {
+    /// Whether neither `write` nor `read` would find anything to do, and the task is woken when they would.
+    pub(super) fn is_at_rest(&self, cx: &Context<'_>) -> bool {
+        self.to.is_silent() && !self.is_throttled() && self.from.stream.is_drained(cx)
+    }
+
     /// Writes what waits for the leg, and what the gateway has to say to it.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
         let before = self.to.outlet.condition();
@@ -185,7 +192,6 @@ impl<S: Wire> Lane<'_, S> {
     ) -> Result<&'b [u8], Event> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let before = self.direction.totals;
             let mut judge = Judge {
                 limit: self.rules.max_message_size,
                 check_text: self.rules.validate_utf8,
@@ -196,9 +202,9 @@ impl<S: Wire> Lane<'_, S> {
             let step = self.direction.scan(rest, &mut judge);
             let (forward, behind) = rest.split_at(step.forward);
             if self.to.takes_frames() {
+                self.direction.totals += step.passed;
+                self.tally.pass(&step.passed);
                 self.to.send(cx, forward, self.now);
-            } else {
-                self.direction.totals = before;
             }
             rest = match step.then {
                 Then::More => return Ok(behind),

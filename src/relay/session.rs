@@ -9,7 +9,7 @@ use super::direction::Direction;
 use super::lane::Lane;
 use super::leg::Leg;
 use super::pace::{Pace, Pacing};
-use super::tally::{Course, Progress, Reading};
+use super::tally::{Course, Wait, Waits};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
@@ -107,6 +107,7 @@ impl<S> Session<S> {
             direction,
             paced: self.pacing.as_mut().and_then(|pacing| pacing.of_mut(way)),
             rules: &self.course.rules,
+            tally: self.course.tally.of(way),
             now,
             restless: &mut self.restless,
         }
@@ -131,16 +132,21 @@ impl<S> Session<S> {
         self.pacing.as_ref().and_then(|pacing| pacing.of(way))
     }
 
-    /// Where the session stands, to be compared with where it stood.
-    fn reading(&self) -> Reading {
-        let progress = |way, direction: &Direction, to: &Leg<S>| Progress {
-            totals: direction.totals,
+    /// Whether it may have to wait before bytes go on, or waits.
+    const fn may_wait(&self) -> bool {
+        let is_clear = self.client.outlet.is_clear() && self.upstream.outlet.is_clear();
+        self.pacing.is_some() || !is_clear
+    }
+
+    /// What it waits for, to be compared with what it waited for.
+    fn waits(&self) -> Waits {
+        let wait = |way, to: &Leg<S>| Wait {
             throttled: self.pace(way).map_or(Duration::ZERO, Pace::throttled),
             stalled_since: to.outlet.stalled_since(),
         };
-        Reading {
-            to_upstream: progress(Way::ToUpstream, &self.to_upstream, &self.upstream),
-            to_client: progress(Way::ToClient, &self.to_client, &self.client),
+        Waits {
+            to_upstream: wait(Way::ToUpstream, &self.upstream),
+            to_client: wait(Way::ToClient, &self.client),
         }
     }
 
@@ -198,6 +204,9 @@ impl<S: Wire> Session<S> {
         let enough = self.work_done(way) + WORK_PER_POLL;
         for _ in 0..READS_PER_POLL {
             let mut lane = self.lane(way);
+            if lane.is_at_rest(cx) {
+                return;
+            }
             lane.write(cx);
             if !lane.may_read() {
                 return;
@@ -247,15 +256,17 @@ impl<S: Wire> Session<S> {
 impl<S: Wire> Session<S> {
     /// Does what can be done; ready when nothing is left. `control` is the session's own.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
-        let before = self.reading();
+        let before = self.may_wait().then(|| self.waits());
         self.be_woken_by(cx.waker(), control);
         self.receive_early(cx);
         if let Some(order) = control.take() {
             self.obey(&order);
         }
         self.work(cx);
-        let after = self.reading();
-        self.course.tally.add(&before, &after, self.timer.now());
+        if let Some(before) = before {
+            let (after, now) = (self.waits(), self.timer.now());
+            self.course.tally.waited(&before, &after, now);
+        }
         let Some(outcome) = self.outcome() else {
             self.part_early(cx);
             return Poll::Pending;
@@ -269,12 +280,12 @@ impl<S: Wire> Session<S> {
 impl<S> Drop for Session<S> {
     fn drop(&mut self) {
         let now = self.timer.now();
-        let before = self.reading();
+        let before = self.waits();
         if let Some(pacing) = &mut self.pacing {
             pacing.stop(now);
         }
-        let after = self.reading().at_the_end();
-        self.course.tally.add(&before, &after, now);
+        let after = self.waits().at_the_end();
+        self.course.tally.waited(&before, &after, now);
     }
 }
 
