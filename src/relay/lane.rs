@@ -42,10 +42,32 @@ pub(super) enum Event {
     Lost(Loss),
 }
 
+/// What came of a read.
+pub(super) struct Read {
+    pub(super) event: Option<Event>,
+    /// Nothing more can be read for now, and the task is woken when something can.
+    pub(super) was_all: bool,
+}
+
+impl Read {
+    /// After which there may be more.
+    const fn some(event: Option<Event>) -> Self {
+        Self {
+            event,
+            was_all: false,
+        }
+    }
+}
+
 impl<S: Wire> Lane<'_, S> {
     /// Whether neither `write` nor `read` would find anything to do, and the task is woken when they would.
     pub(super) fn is_at_rest(&self, cx: &Context<'_>) -> bool {
-        self.to.is_silent() && !self.is_throttled() && self.from.stream.is_drained(cx)
+        self.is_clear() && self.from.stream.is_drained(cx)
+    }
+
+    /// Whether nothing waits to be written, nor to go on.
+    pub(super) fn is_clear(&self) -> bool {
+        self.to.is_silent() && !self.is_throttled()
     }
 
     /// Writes what waits for the leg, and what the gateway has to say to it.
@@ -70,9 +92,9 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Reads once and passes on what came.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         if self.is_throttled() {
-            return self.resume(cx);
+            return self.resume(cx).map(Read::some);
         }
         let size = self.read_size();
         buffer::with(|Buffers { input, scratch }| {
@@ -83,13 +105,14 @@ impl<S: Wire> Lane<'_, S> {
             match ready!(result) {
                 Ok(()) if read > 0 => {
                     self.from.pulse.heard(self.now);
+                    let was_all = self.from.stream.is_drained(cx);
                     let event = self.receive(cx, &input[..carried + read], scratch);
                     if let Some(paced) = &mut self.paced {
                         paced.pace.has_read();
                     }
-                    Poll::Ready(event)
+                    Poll::Ready(Read { event, was_all })
                 }
-                result => Poll::Ready(Some(Event::Lost(loss(result)))),
+                result => Poll::Ready(Read::some(Some(Event::Lost(loss(result))))),
             }
         })
     }

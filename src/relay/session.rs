@@ -204,21 +204,21 @@ impl<S: Wire> Session<S> {
         let enough = self.work_done(way) + WORK_PER_POLL;
         for _ in 0..READS_PER_POLL {
             let mut lane = self.lane(way);
-            if lane.is_at_rest(cx) {
-                return;
-            }
             lane.write(cx);
             if !lane.may_read() {
                 return;
             }
-            let Poll::Ready(event) = lane.read(cx) else {
+            let Poll::Ready(read) = lane.read(cx) else {
                 return;
             };
+            let is_done = read.was_all && lane.is_clear();
             if lane.direction.take_saw_data() {
                 self.last_data = self.timer.now();
             }
-            if let Some(event) = event {
+            if let Some(event) = read.event {
                 self.meet(way.source(), event);
+            } else if is_done {
+                return;
             }
             if self.work_done(way) >= enough {
                 break;
@@ -240,8 +240,15 @@ impl<S: Wire> Session<S> {
     fn work(&mut self, cx: &mut Context<'_>) {
         loop {
             self.turned = false;
-            self.pump(cx, Way::ToUpstream);
-            self.pump(cx, Way::ToClient);
+            // Both are looked at before anything is written: a write takes the processor's caches.
+            let [to_upstream_rests, to_client_rests] =
+                [Way::ToUpstream, Way::ToClient].map(|way| self.lane(way).is_at_rest(cx));
+            if !to_upstream_rests {
+                self.pump(cx, Way::ToUpstream);
+            }
+            if !to_client_rests || self.turned {
+                self.pump(cx, Way::ToClient);
+            }
             let now = self.timer.now();
             if self.restless || self.timer.is_due(now) {
                 self.keep_time(now);

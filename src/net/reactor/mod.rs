@@ -139,8 +139,12 @@ impl Registration {
     /// would change nothing.
     #[inline]
     pub(super) fn is_awaited(&self, cx: &Context<'_>, way: Way) -> bool {
-        self.with(|reactor| reactor.slots.is_awaited(self.slot, way, cx.waker()))
-            .unwrap_or(false)
+        REACTOR.with_borrow(|reactor| match reactor {
+            Some(reactor) if reactor.id == self.reactor => {
+                reactor.slots.is_awaited(self.slot, way, cx.waker())
+            }
+            _ => false,
+        })
     }
 
     /// A transfer took or gave less than it could: the next one would block.
