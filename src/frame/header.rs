@@ -53,6 +53,7 @@ impl Header {
     ///
     /// # Errors
     /// `HeaderError` as soon as the bytes cannot become a valid header.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, HeaderError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);

@@ -35,9 +35,8 @@ pub fn copy<'a>(from: &[u8], to: &'a mut [u8], key: [u8; 4]) -> &'a [u8] {
 
 /// The key as it stands `passed` bytes further on.
 pub fn rotate(key: [u8; 4], passed: usize) -> [u8; 4] {
-    let mut rotated = key;
-    rotated.rotate_left(passed % 4);
-    rotated
+    let bits = (passed % 4) as u32 * u8::BITS;
+    u32::from_be_bytes(key).rotate_left(bits).to_be_bytes()
 }
 
 /// The compiler turns a loop over blocks of this size into vector instructions.

@@ -53,6 +53,7 @@ impl Messages {
     ///
     /// # Errors
     /// The rule that the frame breaks; the state is then of no more use.
+    #[inline]
     pub fn accept(&mut self, header: &Header, limit: Option<u64>) -> Result<Part, Violation> {
         self.check_mask(header)?;
         if header.rsv1 && !(self.deflate && starts_message(header.opcode)) {

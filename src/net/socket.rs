@@ -74,6 +74,13 @@ impl Socket {
         .await
     }
 
+    /// Whether nothing can be read for now and `cx`'s task is woken when something can: to read would
+    /// change nothing.
+    #[inline]
+    pub fn is_drained(&self, cx: &Context<'_>) -> bool {
+        self.registration.is_awaited(cx, Way::Read)
+    }
+
     /// Sends what the kernel takes at once: how many bytes, possibly none.
     ///
     /// # Errors
@@ -150,14 +157,14 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // A reader's buffer may be as it came from the allocator: it is cleared only when it is needed.
-        ready!(self.registration.poll_ready(cx, Way::Read))?;
-        let room = buf.initialize_unfilled();
-        let len = ready!(self.poll_io(cx, Way::Read, || {
-            Ok(net::recv(&self.fd, &mut *room, RecvFlags::empty())?.0)
+        let (len, room) = ready!(self.poll_io(cx, Way::Read, || {
+            // It may be as it came from the allocator: it is cleared only when it is needed.
+            let room = buf.initialize_unfilled();
+            let len = net::recv(&self.fd, &mut *room, RecvFlags::empty())?.0;
+            Ok((len, room.len()))
         }))?;
         // No bytes are the end, which stays.
-        if 0 < len && len < room.len() {
+        if 0 < len && len < room {
             self.registration.drained(Way::Read);
         }
         buf.advance(len);

@@ -50,6 +50,16 @@ impl Stream {
         socket.map_or(Ok(()), |socket| socket.set_user_timeout(timeout))
     }
 
+    /// Whether nothing can be read for now and `cx`'s task is woken when something can. A pipe cannot tell.
+    #[inline]
+    pub fn is_drained(&self, cx: &Context<'_>) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_drained(cx),
+            Self::Tls(stream) => stream.is_empty() && stream.get_ref().0.is_drained(cx),
+            Self::Memory(_) => false,
+        }
+    }
+
     /// Sends what the kernel takes at once: how many bytes, possibly none. Over TLS, and of what is no
     /// socket, it is always none.
     ///
@@ -71,6 +81,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -81,6 +92,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -101,6 +113,7 @@ impl AsyncWrite for Stream {
         each!(self, stream => stream.is_write_vectored())
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
     }

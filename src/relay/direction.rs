@@ -18,7 +18,7 @@ const DENSE: u64 = 64;
 /// What is known of one direction.
 #[derive(Debug)]
 pub(super) struct Direction {
-    /// What has been let through.
+    /// What has gone on.
     pub(super) totals: Totals,
     messages: Messages,
     /// The data frame whose payload is not yet at its end.
@@ -43,10 +43,11 @@ pub(super) struct Judge<'a> {
     pub(super) scratch: &'a mut [u8],
 }
 
-/// The first `forward` bytes may go on; behind them stands `then`.
+/// The first `forward` bytes, which are so many frames, may go on; behind them stands `then`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) forward: usize,
+    pub(super) passed: Totals,
     pub(super) then: Then,
 }
 
@@ -116,9 +117,9 @@ impl Direction {
     /// Judges the next bytes, of which there is at least one.
     pub(super) fn scan(&mut self, bytes: &[u8], judge: &mut Judge<'_>) -> Step {
         let mut forward = 0;
-        let before = self.totals.frames;
+        let mut passed = Totals::default();
         let then = loop {
-            match self.advance(&bytes[forward..], judge) {
+            match self.advance(&bytes[forward..], judge, &mut passed) {
                 Ok(Progress::Passed(len)) => {
                     forward += len;
                     if forward == bytes.len() {
@@ -134,15 +135,24 @@ impl Direction {
                 Err(violation) => break Then::Violation(violation),
             }
         };
-        let frames = self.totals.frames - before;
-        self.is_dense = frames * DENSE > forward as u64;
-        Step { forward, then }
+        self.is_dense = passed.frames * DENSE > forward as u64;
+        Step {
+            forward,
+            passed,
+            then,
+        }
     }
 
     /// Takes one frame, or what is there of it. On a violation nothing of `bytes` may go on.
-    fn advance(&mut self, bytes: &[u8], judge: &mut Judge<'_>) -> Result<Progress, Violation> {
+    fn advance(
+        &mut self,
+        bytes: &[u8],
+        judge: &mut Judge<'_>,
+        passed: &mut Totals,
+    ) -> Result<Progress, Violation> {
         if let Some(frame) = self.frame {
-            return self.payload(frame, bytes, judge).map(Progress::Passed);
+            let taken = self.payload(frame, bytes, judge, passed)?;
+            return Ok(Progress::Passed(taken));
         }
         let Some(header) = Header::parse(bytes)? else {
             return Ok(Progress::Incomplete);
@@ -150,7 +160,7 @@ impl Direction {
         let part = self.messages.accept(&header, judge.limit)?;
         let behind = &bytes[header.header_len..];
         if part == Part::Control {
-            return self.control(&header, behind, judge.token);
+            return self.control(&header, behind, judge.token, passed);
         }
         let frame = DataFrame {
             left: header.payload_len,
@@ -158,7 +168,7 @@ impl Direction {
             is_text: part == Part::Text,
             ends_message: header.fin,
         };
-        let taken = self.payload(frame, behind, judge)?;
+        let taken = self.payload(frame, behind, judge, passed)?;
         Ok(Progress::Passed(header.header_len + taken))
     }
 
@@ -168,21 +178,22 @@ impl Direction {
         mut frame: DataFrame,
         bytes: &[u8],
         judge: &mut Judge<'_>,
+        passed: &mut Totals,
     ) -> Result<usize, Violation> {
         let taken = usize::try_from(frame.left).map_or(bytes.len(), |left| left.min(bytes.len()));
         frame.left -= taken as u64;
         if frame.is_text && judge.check_text {
             self.check_text(&frame, &bytes[..taken], judge.scratch)?;
         }
-        frame.key = frame.key.map(|key| mask::rotate(key, taken));
         self.saw_data = true;
-        self.totals.bytes += taken as u64;
+        passed.bytes += taken as u64;
         if frame.left > 0 {
+            frame.key = frame.key.map(|key| mask::rotate(key, taken));
             self.frame = Some(frame);
         } else {
             self.frame = None;
-            self.totals.frames += 1;
-            self.totals.messages += u64::from(frame.ends_message);
+            passed.frames += 1;
+            passed.messages += u64::from(frame.ends_message);
         }
         Ok(taken)
     }
@@ -209,6 +220,7 @@ impl Direction {
         header: &Header,
         bytes: &[u8],
         token: Option<&Token>,
+        passed: &mut Totals,
     ) -> Result<Progress, Violation> {
         let payload_len = header.payload_len as usize;
         let Some(payload) = bytes.get(..payload_len) else {
@@ -227,8 +239,8 @@ impl Direction {
             }
             _ => Progress::Passed(len),
         };
-        self.totals.frames += 1;
-        self.totals.bytes += header.payload_len;
+        passed.frames += 1;
+        passed.bytes += header.payload_len;
         Ok(progress)
     }
 }

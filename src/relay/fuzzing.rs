@@ -94,6 +94,7 @@ fn show<'a>(
         let step = direction.scan(rest, &mut judge);
         let (forward, behind) = rest.split_at(step.forward);
         passed.extend_from_slice(forward);
+        direction.totals += step.passed;
         rest = match step.then {
             Then::More => return (behind, None),
             Then::Boundary => behind,

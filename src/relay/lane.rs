@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::leg::{Inlet, Leg};
 use super::outlet::Condition;
 use super::pace::Paced;
+use super::tally::Counters;
 use super::wire::Wire;
 use super::{Loss, Rules};
 use std::io;
@@ -24,6 +25,7 @@ pub(super) struct Lane<'a, S> {
     /// What the direction has to keep to, if anything.
     pub(super) paced: Option<Paced<'a>>,
     pub(super) rules: &'a Rules,
+    pub(super) tally: &'a Counters,
     pub(super) now: Tick,
     /// Set when the deadlines of the session may have come nearer.
     pub(super) restless: &'a mut bool,
@@ -40,7 +42,34 @@ pub(super) enum Event {
     Lost(Loss),
 }
 
+/// What came of a read.
+pub(super) struct Read {
+    pub(super) event: Option<Event>,
+    /// Nothing more can be read for now, and the task is woken when something can.
+    pub(super) was_all: bool,
+}
+
+impl Read {
+    /// After which there may be more.
+    const fn some(event: Option<Event>) -> Self {
+        Self {
+            event,
+            was_all: false,
+        }
+    }
+}
+
 impl<S: Wire> Lane<'_, S> {
+    /// Whether neither `write` nor `read` would find anything to do, and the task is woken when they would.
+    pub(super) fn is_at_rest(&self, cx: &Context<'_>) -> bool {
+        self.is_clear() && self.from.stream.is_drained(cx)
+    }
+
+    /// Whether nothing waits to be written, nor to go on.
+    pub(super) fn is_clear(&self) -> bool {
+        self.to.is_silent() && !self.is_throttled()
+    }
+
     /// Writes what waits for the leg, and what the gateway has to say to it.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
         let before = self.to.outlet.condition();
@@ -63,9 +92,9 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Reads once and passes on what came.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         if self.is_throttled() {
-            return self.resume(cx);
+            return self.resume(cx).map(Read::some);
         }
         let size = self.read_size();
         buffer::with(|Buffers { input, scratch }| {
@@ -76,13 +105,14 @@ impl<S: Wire> Lane<'_, S> {
             match ready!(result) {
                 Ok(()) if read > 0 => {
                     self.from.pulse.heard(self.now);
+                    let was_all = self.from.stream.is_drained(cx);
                     let event = self.receive(cx, &input[..carried + read], scratch);
                     if let Some(paced) = &mut self.paced {
                         paced.pace.has_read();
                     }
-                    Poll::Ready(event)
+                    Poll::Ready(Read { event, was_all })
                 }
-                result => Poll::Ready(Some(Event::Lost(loss(result)))),
+                result => Poll::Ready(Read::some(Some(Event::Lost(loss(result))))),
             }
         })
     }
@@ -185,7 +215,6 @@ impl<S: Wire> Lane<'_, S> {
     ) -> Result<&'b [u8], Event> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let before = self.direction.totals;
             let mut judge = Judge {
                 limit: self.rules.max_message_size,
                 check_text: self.rules.validate_utf8,
@@ -196,9 +225,9 @@ impl<S: Wire> Lane<'_, S> {
             let step = self.direction.scan(rest, &mut judge);
             let (forward, behind) = rest.split_at(step.forward);
             if self.to.takes_frames() {
+                self.direction.totals += step.passed;
+                self.tally.pass(&step.passed);
                 self.to.send(cx, forward, self.now);
-            } else {
-                self.direction.totals = before;
             }
             rest = match step.then {
                 Then::More => return Ok(behind),

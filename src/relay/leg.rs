@@ -101,6 +101,11 @@ impl<S> Leg<S> {
         self.pulse.wants_ping() || self.wants_farewell()
     }
 
+    /// Whether nothing is to be written, be it bytes, a word or the end of the stream.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.outlet.is_clear() && !self.wants_word() && !matches!(self.fin, Fin::Wanted)
+    }
+
     pub(super) const fn wants_farewell(&self) -> bool {
         self.farewell.is_some() && !self.held
     }

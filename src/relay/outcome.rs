@@ -2,6 +2,7 @@
 
 use crate::frame::Violation;
 use std::io;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// A party to a session.
@@ -135,6 +136,14 @@ pub struct Totals {
     pub messages: u64,
     /// Bytes of payload.
     pub bytes: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, more: Self) {
+        self.frames += more.frames;
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+    }
 }
 
 /// The Close codes of one leg. A Close without a code counts as 1005.

@@ -9,7 +9,7 @@ use super::direction::Direction;
 use super::lane::Lane;
 use super::leg::Leg;
 use super::pace::{Pace, Pacing};
-use super::tally::{Course, Progress, Reading};
+use super::tally::{Course, Wait, Waits};
 use super::wire::Wire;
 use super::{Control, Early, Negotiated, Outcome, Rules, Side, buffer};
 use crate::frame::Sender;
@@ -107,6 +107,7 @@ impl<S> Session<S> {
             direction,
             paced: self.pacing.as_mut().and_then(|pacing| pacing.of_mut(way)),
             rules: &self.course.rules,
+            tally: self.course.tally.of(way),
             now,
             restless: &mut self.restless,
         }
@@ -131,16 +132,21 @@ impl<S> Session<S> {
         self.pacing.as_ref().and_then(|pacing| pacing.of(way))
     }
 
-    /// Where the session stands, to be compared with where it stood.
-    fn reading(&self) -> Reading {
-        let progress = |way, direction: &Direction, to: &Leg<S>| Progress {
-            totals: direction.totals,
+    /// Whether it may have to wait before bytes go on, or waits.
+    const fn may_wait(&self) -> bool {
+        let is_clear = self.client.outlet.is_clear() && self.upstream.outlet.is_clear();
+        self.pacing.is_some() || !is_clear
+    }
+
+    /// What it waits for, to be compared with what it waited for.
+    fn waits(&self) -> Waits {
+        let wait = |way, to: &Leg<S>| Wait {
             throttled: self.pace(way).map_or(Duration::ZERO, Pace::throttled),
             stalled_since: to.outlet.stalled_since(),
         };
-        Reading {
-            to_upstream: progress(Way::ToUpstream, &self.to_upstream, &self.upstream),
-            to_client: progress(Way::ToClient, &self.to_client, &self.client),
+        Waits {
+            to_upstream: wait(Way::ToUpstream, &self.upstream),
+            to_client: wait(Way::ToClient, &self.client),
         }
     }
 
@@ -202,14 +208,17 @@ impl<S: Wire> Session<S> {
             if !lane.may_read() {
                 return;
             }
-            let Poll::Ready(event) = lane.read(cx) else {
+            let Poll::Ready(read) = lane.read(cx) else {
                 return;
             };
+            let is_done = read.was_all && lane.is_clear();
             if lane.direction.take_saw_data() {
                 self.last_data = self.timer.now();
             }
-            if let Some(event) = event {
+            if let Some(event) = read.event {
                 self.meet(way.source(), event);
+            } else if is_done {
+                return;
             }
             if self.work_done(way) >= enough {
                 break;
@@ -231,8 +240,15 @@ impl<S: Wire> Session<S> {
     fn work(&mut self, cx: &mut Context<'_>) {
         loop {
             self.turned = false;
-            self.pump(cx, Way::ToUpstream);
-            self.pump(cx, Way::ToClient);
+            // Both are looked at before anything is written: a write takes the processor's caches.
+            let [to_upstream_rests, to_client_rests] =
+                [Way::ToUpstream, Way::ToClient].map(|way| self.lane(way).is_at_rest(cx));
+            if !to_upstream_rests {
+                self.pump(cx, Way::ToUpstream);
+            }
+            if !to_client_rests || self.turned {
+                self.pump(cx, Way::ToClient);
+            }
             let now = self.timer.now();
             if self.restless || self.timer.is_due(now) {
                 self.keep_time(now);
@@ -247,15 +263,17 @@ impl<S: Wire> Session<S> {
 impl<S: Wire> Session<S> {
     /// Does what can be done; ready when nothing is left. `control` is the session's own.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
-        let before = self.reading();
+        let before = self.may_wait().then(|| self.waits());
         self.be_woken_by(cx.waker(), control);
         self.receive_early(cx);
         if let Some(order) = control.take() {
             self.obey(&order);
         }
         self.work(cx);
-        let after = self.reading();
-        self.course.tally.add(&before, &after, self.timer.now());
+        if let Some(before) = before {
+            let (after, now) = (self.waits(), self.timer.now());
+            self.course.tally.waited(&before, &after, now);
+        }
         let Some(outcome) = self.outcome() else {
             self.part_early(cx);
             return Poll::Pending;
@@ -269,12 +287,12 @@ impl<S: Wire> Session<S> {
 impl<S> Drop for Session<S> {
     fn drop(&mut self) {
         let now = self.timer.now();
-        let before = self.reading();
+        let before = self.waits();
         if let Some(pacing) = &mut self.pacing {
             pacing.stop(now);
         }
-        let after = self.reading().at_the_end();
-        self.course.tally.add(&before, &after, now);
+        let after = self.waits().at_the_end();
+        self.course.tally.waited(&before, &after, now);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Live counts of what passes, for whoever looks from outside while the sessions go on.
 //!
 //! One cell for each route and worker, and its thread alone writes it: an addition is a plain load and
-//! a plain store, no locked instruction, made once per poll from the difference of the session's own
-//! totals. Readers may see one number a moment before another.
+//! a plain store, no locked instruction, made once for all that is written together, before it is.
+//! Readers may see one number a moment before another.
 
 use super::deadlines::Tick;
 use super::outcome::Totals;
 use super::rules::Rules;
+use super::session::Way;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -93,15 +94,15 @@ pub struct Flow {
     pub blocked: Duration,
 }
 
-/// Where one session stood at some moment of a poll.
+/// What one session waited for at some moment of a poll.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    pub(super) to_upstream: Progress,
-    pub(super) to_client: Progress,
+pub(super) struct Waits {
+    pub(super) to_upstream: Wait,
+    pub(super) to_client: Wait,
 }
 
-impl Reading {
-    /// The same when nobody waits for anything any more.
+impl Waits {
+    /// The same when no leg has to take anything any more.
     pub(super) const fn at_the_end(mut self) -> Self {
         self.to_upstream.stalled_since = Tick::NEVER;
         self.to_client.stalled_since = Tick::NEVER;
@@ -111,8 +112,7 @@ impl Reading {
 
 /// The same for one direction.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
-    pub(super) totals: Totals,
+pub(super) struct Wait {
     /// How long it has waited for a limit, ever.
     pub(super) throttled: Duration,
     /// When the receiving leg last took something, though more is waiting; `NEVER` if nothing is.
@@ -120,17 +120,26 @@ pub(super) struct Progress {
 }
 
 impl Tally {
-    /// Adds what became of one session from `before` to `after`, the tick being `now`.
-    pub(super) fn add(&self, before: &Reading, after: &Reading, now: Tick) {
+    /// The counts of one direction.
+    pub(super) const fn of(&self, way: Way) -> &Counters {
+        match way {
+            Way::ToUpstream => &self.to_upstream,
+            Way::ToClient => &self.to_client,
+        }
+    }
+
+    /// Adds how long one session waited from `before` to `after`, the tick being `now`.
+    pub(super) fn waited(&self, before: &Waits, after: &Waits, now: Tick) {
         self.to_upstream
-            .add(&before.to_upstream, &after.to_upstream, now);
-        self.to_client.add(&before.to_client, &after.to_client, now);
+            .waited(&before.to_upstream, &after.to_upstream, now);
+        self.to_client
+            .waited(&before.to_client, &after.to_client, now);
     }
 }
 
-/// Times in nanoseconds.
+/// The live counts of one direction. Times in nanoseconds.
 #[derive(Debug, Default)]
-struct Counters {
+pub(super) struct Counters {
     frames: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
@@ -139,16 +148,15 @@ struct Counters {
 }
 
 impl Counters {
-    fn add(&self, before: &Progress, after: &Progress, now: Tick) {
-        // Most polls concern one direction.
-        if before.totals != after.totals {
-            add(&self.frames, after.totals.frames - before.totals.frames);
-            add(
-                &self.messages,
-                after.totals.messages - before.totals.messages,
-            );
-            add(&self.bytes, after.totals.bytes - before.totals.bytes);
-        }
+    /// Adds what is let through.
+    #[inline]
+    pub(super) fn pass(&self, passed: &Totals) {
+        add(&self.frames, passed.frames);
+        add(&self.messages, passed.messages);
+        add(&self.bytes, passed.bytes);
+    }
+
+    fn waited(&self, before: &Wait, after: &Wait, now: Tick) {
         if before.throttled != after.throttled {
             let waited = after.throttled.saturating_sub(before.throttled);
             add(&self.throttled, nanos(waited));

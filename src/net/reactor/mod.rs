@@ -135,6 +135,18 @@ impl Registration {
         }
     }
 
+    /// Whether nothing can be transferred for now and `cx`'s task is woken when something can: waiting
+    /// would change nothing.
+    #[inline]
+    pub(super) fn is_awaited(&self, cx: &Context<'_>, way: Way) -> bool {
+        REACTOR.with_borrow(|reactor| match reactor {
+            Some(reactor) if reactor.id == self.reactor => {
+                reactor.slots.is_awaited(self.slot, way, cx.waker())
+            }
+            _ => false,
+        })
+    }
+
     /// A transfer took or gave less than it could: the next one would block.
     pub(super) fn drained(&self, way: Way) {
         // On another thread there is nothing to be noted.

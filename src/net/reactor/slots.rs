@@ -138,17 +138,31 @@ impl Slots {
         asks
     }
 
-    /// Notes news of a socket, and adds to `woken` who waited for it.
+    /// Whether nothing can be transferred for now and `waker` is called when something can.
+    pub(super) fn is_awaited(&self, slot: u32, way: Way, waker: &Waker) -> bool {
+        let slot = &self.slots[slot as usize];
+        let waiting = match way {
+            Way::Read => &slot.reader,
+            Way::Write => &slot.writer,
+        };
+        let is_told = |waiting: &Waker| waiting.will_wake(waker);
+        !slot.ready.contains(way.ready()) && waiting.as_ref().is_some_and(is_told)
+    }
+
+    /// Notes news of a socket, and adds to `woken` who waits for it. A reader goes on waiting, as
+    /// readers do all the time; who has not yet read what it was told of is not told again.
     pub(super) fn happened(&mut self, key: Key, news: Ready, woken: &mut Vec<Waker>) {
         let slot = self.at(key.slot);
         if slot.generation != key.generation {
             return;
         }
+        let was_readable = slot.ready.contains(Ready::READABLE);
         slot.ready |= news;
-        for way in [Way::Read, Way::Write] {
-            if news.contains(way.ready()) {
-                woken.extend(slot.waiting(way).take());
-            }
+        if news.contains(Ready::READABLE) && !was_readable {
+            woken.extend(slot.reader.clone());
+        }
+        if news.contains(Ready::WRITABLE) {
+            woken.extend(slot.writer.take());
         }
     }
 
@@ -243,6 +257,30 @@ mod tests {
         assert!(replaced.is_some_and(|replaced| replaced.will_wake(&first)));
         tell(&mut slots, key, Ready::READABLE);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_reader_waits_on_without_asking_again() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::NOTHING);
+        let (reader, woken) = waker();
+        let is_awaited = |slots: &Slots| slots.is_awaited(key.slot, Way::Read, &reader);
+        assert!(!is_awaited(&slots), "not yet");
+        assert!(!slots.poll_ready(key.slot, Way::Read, &reader).0);
+        assert!(is_awaited(&slots));
+        assert!(!slots.is_awaited(key.slot, Way::Read, Waker::noop()));
+        assert!(!slots.is_awaited(key.slot, Way::Write, &reader));
+        for times in 1..=3 {
+            assert_eq!(tell(&mut slots, key, Ready::READABLE), 1);
+            assert!(!is_awaited(&slots), "there is something to be read");
+            assert_eq!(tell(&mut slots, key, Ready::READABLE), 0);
+            assert_eq!(tell(&mut slots, key, Ready::READABLE | Ready::ENDED), 0);
+            assert_eq!(woken.0.load(Ordering::Relaxed), times);
+            slots.blocked(key.slot, Way::Read);
+            assert!(is_awaited(&slots));
+        }
+        let waiting = slots.remove(key.slot);
+        assert!(waiting[0].is_some(), "who waited is forgotten");
     }
 
     #[test]

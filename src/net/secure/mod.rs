@@ -86,6 +86,12 @@ impl<S> Secure<S> {
         (&self.io, self.state())
     }
 
+    /// Whether a read would do no more than read from the socket: nothing waits here, and nothing that
+    /// came before decides.
+    pub fn is_empty(&self) -> bool {
+        self.plain.is_empty() && !self.is_closed && !self.is_broken
+    }
+
     /// What is below; the peer is told nothing.
     pub fn into_inner(self) -> S {
         self.io

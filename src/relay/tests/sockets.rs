@@ -5,7 +5,9 @@ use crate::frame::Opcode::{Binary, Close, Text};
 use crate::frame::{CloseBody, ControlFrame, Header};
 use crate::net::{Stream, attached};
 use crate::relay::{End, LegOutcome};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Both ends of a connection over the loopback interface.
@@ -134,4 +136,88 @@ async fn a_reset_behind_a_close_changes_nothing() {
         cut_mid_frame: false,
     };
     assert_eq!(outcome.client, codes);
+}
+
+/// A socket that counts how often it is read.
+struct Counted {
+    stream: Stream,
+    reads: Arc<AtomicU32>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Wire for Counted {
+    fn is_drained(&self, cx: &Context<'_>) -> bool {
+        self.stream.is_drained(cx)
+    }
+
+    fn owes_goodbye(&self) -> bool {
+        false
+    }
+
+    fn limit_silence(&self, _limit: Duration) {}
+}
+
+#[tokio::test]
+async fn a_message_is_one_read_and_the_other_leg_is_left_alone() {
+    const MESSAGES: u32 = 50;
+    let (mut client, client_end) = connect().await;
+    let (mut upstream, upstream_end) = connect().await;
+    let reads = [(); 2].map(|()| Arc::<AtomicU32>::default());
+    let counted = |stream, reads: &Arc<AtomicU32>| Counted {
+        stream,
+        reads: reads.clone(),
+    };
+    let task = tokio::spawn(relay(
+        counted(client_end, &reads[0]),
+        counted(upstream_end, &reads[1]),
+        Early::default(),
+        Courses::new(Arc::new(lenient())).of(0),
+        Negotiated::default(),
+        0,
+        Arc::new(Control::new()),
+    ));
+    let message = [masked(Text, 5), b"hello".to_vec()].concat();
+    let mut received = vec![0; message.len()];
+    for _ in 0..MESSAGES {
+        client.write_all(&message).await.unwrap();
+        upstream.read_exact(&mut received).await.unwrap();
+        assert_eq!(received, message);
+    }
+    // The first read of a leg finds that it must wait, and so may the one behind an early message.
+    let [from_client, from_upstream] = reads.map(|reads| reads.load(Ordering::Relaxed));
+    assert!(
+        (MESSAGES..MESSAGES + 3).contains(&from_client),
+        "{from_client}"
+    );
+    assert!(from_upstream < 3, "{from_upstream}");
+    drop((client, upstream));
+    task.await.unwrap();
 }
