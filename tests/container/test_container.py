@@ -112,9 +112,13 @@ class TestHardened(ContainerCase):
         self.assertEqual(line.split()[3:5], ["2000", "2000"])
 
     def test_it_has_a_worker_for_each_core_that_it_may_use(self):
-        container = self.gateway(configuration(), options=["--cpus", "1"])
-        names = [(task / "comm").read_text().strip() for task in pathlib.Path(f"/proc/{container.pid}/task").iterdir()]
-        self.assertEqual([name for name in names if re.fullmatch(r"wsgate-\d+", name)], ["wsgate-0"])
+        # A single one has the main thread; several have threads of their own.
+        for cores, expected in [("1", []), ("2", ["wsgate-0", "wsgate-1"])]:
+            container = self.gateway(configuration(), options=["--cpus", cores])
+            tasks = pathlib.Path(f"/proc/{container.pid}/task").iterdir()
+            names = [(task / "comm").read_text().strip() for task in tasks]
+            workers = sorted(name for name in names if re.fullmatch(r"wsgate-\d+", name))
+            self.assertEqual(workers, expected, cores)
 
 
 class TestHealth(ContainerCase):
