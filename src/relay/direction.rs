@@ -216,7 +216,7 @@ impl Direction {
     }
 
     fn control(
-        &mut self,
+        &self,
         header: &Header,
         bytes: &[u8],
         token: Option<&Token>,
