@@ -32,6 +32,18 @@ fn judge_header(bencher: Bencher<'_, '_>, payload_len: u64) {
     });
 }
 
+/// Many small messages, as they come out of one read.
+#[divan::bench(args = [1, 16, 256])]
+fn judge_short_ones(bencher: Bencher<'_, '_>, count: usize) {
+    let header = Header {
+        opcode: Opcode::Binary,
+        ..header(125)
+    };
+    let bytes = [&*header.encode(), &[0; 125]].concat().repeat(count);
+    let messages = Messages::new(Sender::Client, false);
+    bencher.bench_local(|| messages.short_ones(black_box(&bytes), Some(16 << 20)).len);
+}
+
 #[divan::bench(args = [125, 4096, 65536])]
 fn unmask_copy(bencher: Bencher<'_, '_>, len: usize) {
     let payload = vec![0x5A; len];

@@ -138,10 +138,10 @@ impl std::ops::Deref for EncodedHeader {
     }
 }
 
-const FIN: u8 = 0x80;
+pub(super) const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV2_AND_RSV3: u8 = 0x30;
-const MASKED: u8 = 0x80;
+pub(super) const MASKED: u8 = 0x80;
 
 fn parse_first(byte: u8) -> Result<(bool, Opcode), HeaderError> {
     if byte & RSV2_AND_RSV3 != 0 {

@@ -1,6 +1,7 @@
 //! Which header may follow which (RFC 6455 §5.4, §5.1; RFC 7692 §6): the rules that need to know
 //! who sends and what came before. One value per direction; payload never comes here.
 
+use super::header::{FIN, MASKED};
 use super::{Header, Opcode, Violation};
 
 /// Who sends the frames; it decides about the mask.
@@ -21,6 +22,17 @@ pub enum Part {
     Opaque,
     /// A control frame, which may stand between fragments.
     Control,
+}
+
+/// Whole messages of one short frame each, one behind the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Bytes, headers among them.
+    pub len: usize,
+    /// How many messages, and so frames.
+    pub messages: u64,
+    /// Bytes of payload.
+    pub payload: u64,
 }
 
 /// The state of fragmentation in one direction.
@@ -47,6 +59,33 @@ impl Messages {
     /// Whose frames these are.
     pub const fn sender(&self) -> Sender {
         self.sender
+    }
+
+    /// The binary messages at the start of `bytes`, as long as each is a single whole frame of at most 125
+    /// bytes that keeps every rule: what comes in numbers is this, and two bytes say all of it. What follows
+    /// is for [`Self::accept`].
+    pub fn short_ones(&self, bytes: &[u8], limit: Option<u64>) -> Run {
+        let mut run = Run::default();
+        if self.open.is_some() {
+            return run;
+        }
+        let (mask, key_len) = match self.sender {
+            Sender::Client => (MASKED, 4),
+            Sender::Server => (0, 0),
+        };
+        let longest = limit.map_or(125, |limit| limit.min(125));
+        while let Some([first, second]) = bytes[run.len..].first_chunk() {
+            let payload_len = second & !MASKED;
+            let end = run.len + 2 + key_len + usize::from(payload_len);
+            let is_whole = *first == FIN | Opcode::Binary.bits() && end <= bytes.len();
+            if !is_whole || second & MASKED != mask || u64::from(payload_len) > longest {
+                break;
+            }
+            run.len = end;
+            run.messages += 1;
+            run.payload += u64::from(payload_len);
+        }
+        run
     }
 
     /// Judges the next header. A control frame changes nothing and may be judged again.
@@ -104,6 +143,7 @@ const fn starts_message(opcode: Opcode) -> bool {
 mod tests {
     use super::*;
     use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
+    use proptest::prelude::*;
 
     const FIN: bool = true;
     const MORE: bool = false;
@@ -235,5 +275,65 @@ mod tests {
         assert_eq!(judge(Sender::Client, &bare), Err(Violation::Unmasked));
         assert_eq!(judge(Sender::Server, &masked), Err(Violation::Masked));
         assert_eq!(judge(Sender::Server, &bare), Ok(Part::Text));
+    }
+
+    /// Frames of which most could be among short ones, whether a client or a server sends them.
+    fn short_traffic() -> impl Strategy<Value = Vec<u8>> {
+        let opcode = prop_oneof![6 => Just(Binary), 1 => Just(Text), 1 => Just(Ping), 1 => Just(Continuation)];
+        let often = || prop::bool::weighted(0.9);
+        let one = (opcode, often(), often(), often(), 0..128_u64);
+        proptest::collection::vec(one, 0..9).prop_map(|frames| {
+            let mut bytes = Vec::new();
+            for (opcode, fin, is_masked, is_plain, payload_len) in frames {
+                let mask = is_masked.then_some([7; 4]);
+                let header = Header {
+                    fin: fin || opcode == Ping,
+                    rsv1: !is_plain,
+                    mask,
+                    ..frame(opcode, fin, payload_len)
+                };
+                bytes.extend_from_slice(&header.encode());
+                bytes.resize(bytes.len() + payload_len as usize, 0);
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn short_ones_are_what_would_be_accepted_one_by_one(
+            bytes in short_traffic(),
+            end in 0..1200_usize,
+            sender in prop_oneof![Just(Sender::Client), Just(Sender::Server)],
+            limit in prop_oneof![Just(None), (0..130_u64).prop_map(Some)],
+        ) {
+            let bytes = &bytes[..end.min(bytes.len())];
+            let mut one_by_one = Messages::new(sender, false);
+            let mut expected = Run::default();
+            while let Ok(Some(header)) = Header::parse(&bytes[expected.len..]) {
+                let end = expected.len + header.header_len + header.payload_len as usize;
+                let is_short = header.opcode == Binary && header.fin && header.payload_len <= 125;
+                if !is_short || end > bytes.len() || one_by_one.accept(&header, limit).is_err() {
+                    break;
+                }
+                expected.len = end;
+                expected.messages += 1;
+                expected.payload += header.payload_len;
+            }
+            prop_assert_eq!(Messages::new(sender, false).short_ones(bytes, limit), expected);
+        }
+    }
+
+    #[test]
+    fn inside_a_message_there_are_no_short_ones() {
+        let mut messages = Messages::new(Sender::Server, false);
+        let whole = [0x82, 1, b'x'];
+        assert_eq!(messages.short_ones(&whole, None).len, 3);
+        let first = Header {
+            mask: None,
+            ..frame(Binary, MORE, 1)
+        };
+        messages.accept(&first, None).unwrap();
+        assert_eq!(messages.short_ones(&whole, None), Run::default());
     }
 }

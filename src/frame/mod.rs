@@ -15,7 +15,7 @@ mod violation;
 pub use close::{CloseBody, CloseError, code, may_be_received};
 pub use control::{ControlFrame, MAX_CONTROL_FRAME};
 pub use header::{EncodedHeader, Header, HeaderError, MAX_HEADER};
-pub use message::{Messages, Part, Sender};
+pub use message::{Messages, Part, Run, Sender};
 pub use opcode::Opcode;
 pub use utf8::{InvalidUtf8, Utf8Check};
 pub use violation::Violation;

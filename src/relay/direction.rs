@@ -119,6 +119,9 @@ impl Direction {
         let mut forward = 0;
         let mut passed = Totals::default();
         let then = loop {
+            if !judge.stop_at_boundary {
+                forward += self.take_short_ones(&bytes[forward..], judge.limit, &mut passed);
+            }
             match self.advance(&bytes[forward..], judge, &mut passed) {
                 Ok(Progress::Passed(len)) => {
                     forward += len;
@@ -141,6 +144,21 @@ impl Direction {
             passed,
             then,
         }
+    }
+
+    /// Takes what needs no more than a glance; says how many bytes that is.
+    fn take_short_ones(&mut self, bytes: &[u8], limit: Option<u64>, passed: &mut Totals) -> usize {
+        if self.frame.is_some() {
+            return 0;
+        }
+        let run = self.messages.short_ones(bytes, limit);
+        self.saw_data |= run.messages > 0;
+        *passed += Totals {
+            frames: run.messages,
+            messages: run.messages,
+            bytes: run.payload,
+        };
+        run.len
     }
 
     /// Takes one frame, or what is there of it. On a violation nothing of `bytes` may go on.
