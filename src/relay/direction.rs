@@ -122,13 +122,14 @@ impl Direction {
             if !judge.stop_at_boundary {
                 forward += self.take_short_ones(&bytes[forward..], judge.limit, &mut passed);
             }
+            if forward == bytes.len() {
+                break Then::More;
+            }
             match self.advance(&bytes[forward..], judge, &mut passed) {
                 Ok(Progress::Passed(len)) => {
                     forward += len;
-                    if forward == bytes.len() {
-                        break Then::More;
-                    }
-                    if judge.stop_at_boundary && self.at_boundary() {
+                    let is_more = forward < bytes.len();
+                    if is_more && judge.stop_at_boundary && self.at_boundary() {
                         break Then::Boundary;
                     }
                 }

@@ -2,28 +2,20 @@
 
 use super::Job;
 use super::link::Door;
-use super::talk::{AT_ONCE, Frames, ROOM, Seen, Talk};
+use super::talk::{AT_ONCE, Frames, ROOM, Seen, Talk, wait_for_some};
 use super::window::Window;
 use crate::clock::now;
 use crate::metric::Sample;
 use crate::rig::Failure;
 use crate::workload::{Kind, Load};
-use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags};
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
 use std::time::Duration;
 
 /// Of many sessions one in so many talks.
 const QUIET: usize = 100;
 /// What those send.
 const SIZE: usize = 125;
-/// Whoever lets all sessions wait for this long is broken.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 20,
-    tv_nsec: 0,
-};
 
 pub(super) fn measure(job: &Job, door: &Door) -> Result<Sample, Failure> {
     let mut talks = Talks::open(job, door)?;
@@ -88,11 +80,7 @@ impl Talks {
         let end = now() + length;
         let mut events = Vec::with_capacity(AT_ONCE);
         while now() < end {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&PATIENCE)) {
-                Err(Errno::INTR) => continue,
-                Ok(0) => return Err("no answer on any session".into()),
-                waited => drop(waited?),
-            }
+            wait_for_some(&self.epoll, &mut events)?;
             for event in events.drain(..) {
                 let number = usize::try_from(event.data.u64())?;
                 let talk = &mut self.talks[number];

@@ -5,7 +5,7 @@
 
 use super::Job;
 use super::link::{Door, Link, MASK};
-use super::talk::{AT_ONCE, ROOM};
+use super::talk::{AT_ONCE, ROOM, wait_for_some};
 use super::window::Window;
 use crate::clock::now;
 use crate::metric::Sample;
@@ -14,20 +14,13 @@ use crate::rig::flow::{Flow, Stream};
 use crate::rig::message::message;
 use crate::rig::server::{DISCARD, TALLY};
 use crate::workload::{Kind, Way};
-use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 /// So many bytes of each session are compared.
 const COMPARED: usize = 1 << 20;
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 20,
-    tv_nsec: 0,
-};
 
 pub(super) fn measure(
     job: &Job,
@@ -102,11 +95,7 @@ impl Pipes {
         let end = now() + length;
         let mut events = Vec::with_capacity(AT_ONCE);
         while now() < end {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&PATIENCE)) {
-                Err(Errno::INTR) => continue,
-                Ok(0) => return Err("all sessions stand still".into()),
-                waited => drop(waited?),
-            }
+            wait_for_some(&self.epoll, &mut events)?;
             for event in events.drain(..) {
                 let pipe = &mut self.pipes[usize::try_from(event.data.u64())?];
                 match self.way {

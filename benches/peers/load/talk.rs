@@ -6,8 +6,11 @@
 use super::link::{Link, MASK};
 use crate::rig::Failure;
 use crate::rig::message::{Kind, message};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -16,6 +19,25 @@ use std::time::Instant;
 const COMPARED: usize = 64;
 pub(super) const ROOM: usize = 256 << 10;
 pub(super) const AT_ONCE: usize = 256;
+
+/// Whoever lets all sessions wait for this long is broken.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 20,
+    tv_nsec: 0,
+};
+
+/// Waits until something has happened on a session; nothing may come of it but a signal.
+pub(super) fn wait_for_some(
+    epoll: &OwnedFd,
+    events: &mut Vec<epoll::Event>,
+) -> Result<(), Failure> {
+    match epoll::wait(epoll, spare_capacity(events), Some(&PATIENCE)) {
+        Err(Errno::INTR) => Ok(()),
+        Ok(0) => Err("all sessions stand still".into()),
+        Ok(_) => Ok(()),
+        Err(cause) => Err(cause.into()),
+    }
+}
 
 /// What is sent, and what comes back.
 pub(super) struct Frames {
