@@ -38,6 +38,13 @@ pub(super) struct Ending {
     is_overdue: bool,
 }
 
+impl Ending {
+    /// Whether nothing is waited for any more.
+    pub(super) const fn is_overdue(&self) -> bool {
+        self.is_overdue
+    }
+}
+
 impl<S> Session<S> {
     /// Takes notice of what a leg did.
     pub(super) fn meet(&mut self, side: Side, event: Event) {

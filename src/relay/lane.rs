@@ -252,8 +252,7 @@ impl<S: Wire> Lane<'_, S> {
     fn close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16) {
         self.from.closes.close_received = Some(code);
         if self.to.takes_close() {
-            self.to.send(cx, frame, self.now);
-            self.to.closes.close_sent = Some(code);
+            self.to.send_close(cx, frame, code, self.now);
         }
     }
 

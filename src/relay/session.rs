@@ -272,9 +272,13 @@ impl<S: Wire> Session<S> {
             self.part_early(cx);
             return Poll::Pending;
         };
-        self.client.say_goodbye(cx);
-        self.upstream.say_goodbye(cx);
-        Poll::Ready(outcome)
+        let goodbyes = [self.client.poll_goodbye(cx), self.upstream.poll_goodbye(cx)];
+        let is_overdue = self.ending().is_some_and(Ending::is_overdue);
+        if is_overdue || goodbyes.iter().all(Poll::is_ready) {
+            Poll::Ready(outcome)
+        } else {
+            Poll::Pending
+        }
     }
 }
 

@@ -100,10 +100,6 @@ impl AsyncWrite for Flood {
 }
 
 impl Wire for Flood {
-    fn owes_goodbye(&self) -> bool {
-        false
-    }
-
     fn limit_silence(&self, _limit: Duration) {}
 }
 
