@@ -35,14 +35,7 @@ pub(super) struct Ending {
     /// Until when answers under way are waited for before an offending client is told.
     pub(super) grace: Tick,
     /// The deadline has passed.
-    is_overdue: bool,
-}
-
-impl Ending {
-    /// Whether nothing is waited for any more.
-    pub(super) const fn is_overdue(&self) -> bool {
-        self.is_overdue
-    }
+    pub(super) is_overdue: bool,
 }
 
 impl<S> Session<S> {

@@ -113,7 +113,11 @@ impl<S: Wire> Lane<'_, S> {
                     if let Some(paced) = &mut self.paced {
                         paced.pace.has_read();
                     }
-                    Poll::Ready(Read { len, event, was_all })
+                    Poll::Ready(Read {
+                        len,
+                        event,
+                        was_all,
+                    })
                 }
                 result => Poll::Ready(Read::some(0, Some(Event::Lost(loss(result))))),
             }

@@ -188,13 +188,7 @@ impl<S: Wire> Leg<S> {
     }
 
     /// Sends a Close. The second of the two is followed by the end of the stream at once.
-    pub(super) fn send_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        frame: &[u8],
-        code: u16,
-        now: Tick,
-    ) {
+    pub(super) fn send_close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16, now: Tick) {
         if self.closes.close_received.is_some() && self.outlet.is_clear() {
             self.stream.expect_end();
         }
@@ -239,6 +233,10 @@ impl<S: Wire> Leg<S> {
             return Poll::Ready(());
         }
         let said = self.stream.poll_goodbye(cx);
-        if self.abandoned { Poll::Ready(()) } else { said }
+        if self.abandoned {
+            Poll::Ready(())
+        } else {
+            said
+        }
     }
 }

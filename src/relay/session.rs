@@ -273,7 +273,7 @@ impl<S: Wire> Session<S> {
             return Poll::Pending;
         };
         let goodbyes = [self.client.poll_goodbye(cx), self.upstream.poll_goodbye(cx)];
-        let is_overdue = self.ending().is_some_and(Ending::is_overdue);
+        let is_overdue = self.ending().is_some_and(|ending| ending.is_overdue);
         if is_overdue || goodbyes.iter().all(Poll::is_ready) {
             Poll::Ready(outcome)
         } else {
