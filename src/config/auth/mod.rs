@@ -1,0 +1,87 @@
+//! `[auth.*]`: ways to prove who one is. One file a kind; here is how `kind` chooses among them.
+
+mod api_key;
+mod basic;
+mod source;
+
+pub(super) use api_key::sha256_of;
+pub use api_key::{ApiKey, ApiKeys};
+pub use basic::Basic;
+pub use source::CredentialSource;
+
+use super::kind::{Kind, choice};
+use super::reader::Table;
+use super::section::{Key, Outline, Presence, Section};
+use serde_json::{Value, json};
+
+/// One of `[auth.*]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthMethod {
+    /// Its key; the first half of an identity (`name:user`).
+    pub name: String,
+    /// What it checks.
+    pub kind: AuthKind,
+}
+
+/// `kind`
+#[derive(Debug, Clone, PartialEq)]
+pub enum AuthKind {
+    /// `basic`
+    Basic(Basic),
+    /// `api_key`
+    ApiKey(ApiKeys),
+}
+
+/// The word of each kind.
+#[derive(Clone, Copy)]
+enum Word {
+    Basic,
+    ApiKey,
+}
+
+const KINDS: &[(&str, Word)] = &[("basic", Word::Basic), ("api_key", Word::ApiKey)];
+
+impl Section for AuthMethod {
+    const HEADING: &'static str = "`[auth.NAME]`";
+    const DOC: &'static [&'static str] = &[
+        " A way to prove who one is, under a name for routes. Whoever it admits is known to the",
+        " upstream and to the logs as `NAME:user`, so that an `admin` of one method is never the",
+        " `admin` of another. `kind` decides which other keys there are.",
+    ];
+    const EXAMPLE: &'static str = "";
+
+    fn keys() -> Vec<Key> {
+        let mut shape = choice(KINDS).shape();
+        shape.sections = vec![Outline::of::<Basic>(), Outline::of::<ApiKeys>()];
+        vec![Key {
+            name: "kind",
+            doc: &[" What the method checks."],
+            presence: Presence::Required,
+            shape,
+        }]
+    }
+
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let kind = match table.required_first("kind", &choice(KINDS))? {
+            Word::Basic => AuthKind::Basic(Basic::read(table)?),
+            Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+        };
+        let name = table.name().to_owned();
+        Some(Self { name, kind })
+    }
+
+    fn schema() -> Option<Value> {
+        let of_kind = |kind: &str, outline: Outline| {
+            let mut schema = outline.schema();
+            schema["properties"]["kind"] = json!({ "const": kind });
+            if let Some(required) = schema["required"].as_array_mut() {
+                required.push(json!("kind"));
+            }
+            schema
+        };
+        Some(json!({ "anyOf": [
+            of_kind("basic", Outline::of::<Basic>()),
+            of_kind("api_key", Outline::of::<ApiKeys>()),
+        ]}))
+    }
+}
