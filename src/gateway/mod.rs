@@ -36,7 +36,7 @@ pub use worker::{Threads, Workers};
 
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
-use crate::session::Registry;
+use crate::session::{Registry, Revocation};
 use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;
@@ -120,6 +120,20 @@ impl Gate {
         self.registry.close_all(&going_away())
     }
 
+    /// Never ends: sessions whose credential expires are closed. Cancel-safe.
+    pub async fn expire_sessions(&self) {
+        self.registry.expire().await;
+    }
+
+    /// What `revocation` takes back holds no session any more: its sessions are closed with 3000. A token is
+    /// kept out from now on; anybody else who comes again is judged anew. Returns how many sessions end.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        if let Revocation::Token { method, id } = *revocation {
+            self.site().refuse_token(method, id);
+        }
+        self.registry.revoke(revocation, CREDENTIAL_GONE)
+    }
+
     /// Whether [`Self::start_draining`] was called.
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
@@ -144,6 +158,9 @@ impl Gate {
         drop(self.connections.acquire_many(self.max_connections).await);
     }
 }
+
+/// The close code of a session whose credential is good no longer, where no other is configured.
+const CREDENTIAL_GONE: u16 = 3000;
 
 /// How long a client that is about to ask may take, so that it is told 503 rather than nothing.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);

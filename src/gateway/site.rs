@@ -161,6 +161,14 @@ impl Site {
         ]
     }
 
+    /// From now on that token admits nobody.
+    pub(super) fn refuse_token(&self, method: &str, id: &str) {
+        let named = self.methods.iter().find(|one| **one.name() == *method);
+        if let Some(method) = named {
+            method.refuse_token(id);
+        }
+    }
+
     /// Until when certificates, authorities and revocation lists are good, those of listeners first.
     pub fn expiries(&self) -> Vec<Expiry> {
         let shown = self.listeners.iter().filter_map(|one| one.tls.as_ref());

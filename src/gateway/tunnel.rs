@@ -7,12 +7,13 @@ use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::{going_away, replaced};
+use crate::admission::auth::Proof;
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
 use crate::relay::{Early, Negotiated, Outcome, Relayed, relay};
-use crate::session::{Record, Session};
+use crate::session::{Evidence, Expiry, Grounds, Record, Session};
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -57,7 +58,7 @@ pub(super) async fn open(
     let mut opened = service.pool.open(&ask).await?;
     let mut answer = switching_protocols(service, &handshake, &mut opened);
     bond.apply(answer.headers_mut());
-    let identity = permit.identity.as_ref().map(ToString::to_string);
+    let identity = permit.identity().map(ToString::to_string);
     let session = Session::new(&Record {
         request_id: story.id.as_str(),
         names: &service.names[story.exchange.listener],
@@ -68,9 +69,13 @@ pub(super) async fn open(
         identity: identity.as_deref(),
         subprotocol: opened.subprotocol.as_deref(),
     });
+    let session = match grounds(&permit) {
+        Some(grounds) => session.resting_on(grounds),
+        None => session,
+    };
     let account = service
         .rates
-        .account(permit.identity.as_ref(), story.client.address);
+        .account(permit.identity(), story.client.address);
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
@@ -80,6 +85,27 @@ pub(super) async fn open(
         handshake_took: story.started.elapsed(),
     });
     Ok(answer)
+}
+
+/// What the session rests on, where that is more than its identity.
+fn grounds(permit: &Permit) -> Option<Grounds> {
+    let expiry = permit.lifetime().map(|lifetime| Expiry {
+        at: lifetime.ends,
+        code: lifetime.code,
+    });
+    let is_plain = |proof: &Proof| proof.token_id.is_none();
+    if expiry.is_none() && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
+        return None;
+    }
+    let evidence = |proof: &Proof| Evidence {
+        method: proof.identity.method().clone(),
+        identity: proof.identity.to_string().into(),
+        token_id: proof.token_id.clone(),
+    };
+    Some(Grounds {
+        expiry,
+        proofs: permit.proofs.iter().map(evidence).collect(),
+    })
 }
 
 /// The 101. RFC 6455 §4.2.2.

@@ -7,7 +7,7 @@ use super::htpasswd::{Htpasswd, HtpasswdError};
 use super::password::{PASSWORD_BYTES_MAX, is_printable};
 use super::source::Source;
 use super::verifier::{Busy, Verifier};
-use super::{Check, quoted};
+use super::{Check, Fault, quoted};
 use crate::admission::Identity;
 use crate::causes;
 use crate::config;
@@ -23,6 +23,10 @@ use std::sync::Arc;
 /// Name and password in Base64, at most.
 const CREDENTIAL_BYTES_MAX: usize = 4096;
 const NAME_BYTES_MAX: usize = 255;
+
+/// The same for both, so that no name can be found out by trying.
+const WRONG: &str = "the name or the password is wrong";
+const MALFORMED: &str = "the credential is malformed or too long";
 
 /// Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -65,16 +69,19 @@ impl Basic {
             return Check::Absent;
         };
         let Some(credential) = Credential::parse(&token) else {
-            return Check::Wrong;
+            return Check::wrong(MALFORMED);
         };
         let entry = self.users.load().entry(&credential.name);
         let verified = self
             .verifier
             .verify(&credential.name, &credential.password, &entry.hash);
         match verified.await {
-            Ok(true) if entry.is_user => Check::of(Identity::new(method, credential.name)),
-            Ok(_) => Check::Wrong,
-            Err(Busy) => Check::Busy,
+            Ok(true) if entry.is_user => match Identity::new(method, credential.name) {
+                Some(identity) => Check::admitted(identity),
+                None => Check::wrong(WRONG),
+            },
+            Ok(_) => Check::wrong(WRONG),
+            Err(Busy) => Check::Unavailable(Fault::of("too many passwords wait to be verified")),
         }
     }
 
@@ -163,7 +170,7 @@ mod tests {
     }
 
     fn admitted(name: &str) -> Check {
-        Check::of(Identity::new("devices", name))
+        Check::admitted(Identity::new("devices", name).unwrap())
     }
 
     #[tokio::test]
@@ -174,14 +181,14 @@ mod tests {
         for (credential, expected) in [
             ("ann:rasmuslerdorf", admitted("ann")),
             ("zoë:rasmuslerdorf", admitted("zoë")),
-            ("ann:wrong", Check::Wrong),
-            ("ann:", Check::Wrong),
-            ("ann:rasmuslerdorf ", Check::Wrong),
-            ("Ann:rasmuslerdorf", Check::Wrong),
-            ("bob:rasmuslerdorf", Check::Wrong),
-            (":rasmuslerdorf", Check::Wrong),
-            ("ann", Check::Wrong),
-            ("", Check::Wrong),
+            ("ann:wrong", Check::wrong(WRONG)),
+            ("ann:", Check::wrong(WRONG)),
+            ("ann:rasmuslerdorf ", Check::wrong(WRONG)),
+            ("Ann:rasmuslerdorf", Check::wrong(WRONG)),
+            ("bob:rasmuslerdorf", Check::wrong(WRONG)),
+            (":rasmuslerdorf", Check::wrong(WRONG)),
+            ("ann", Check::wrong(MALFORMED)),
+            ("", Check::wrong(MALFORMED)),
         ] {
             let check = basic.check("devices", &login(credential)).await;
             assert_eq!(check, expected, "{credential}");
