@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("follow", &[]),
     ("tls", &["config", "net", "follow"]),
     ("route", &["config"]),
-    ("admission", &["causes", "config", "http", "follow"]),
+    ("admission", &["causes", "config", "http", "follow", "tls"]),
     ("upstream", &["causes", "config", "http", "net", "tls"]),
     ("relay", &["frame", "net"]),
     ("session", &["relay"]),

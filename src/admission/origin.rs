@@ -273,6 +273,7 @@ mod tests {
             query: None,
             own_origin: own,
             client: None,
+            certificate: None,
             purpose,
         };
         rule.check(&ask).map_err(|refusal| refusal.label())

@@ -47,7 +47,10 @@ mod upstream;
 mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
-pub use auth::{Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use auth::{
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClientCert,
+    CredentialSource, NamePattern,
+};
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};

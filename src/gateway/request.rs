@@ -214,7 +214,7 @@ impl<'a> Story<'a> {
 
     /// What admission judges.
     pub(super) fn ask<'p>(
-        &self,
+        &'p self,
         parts: &'p Parts,
         target: &'p Target,
         purpose: admission::Purpose,
@@ -227,6 +227,7 @@ impl<'a> Story<'a> {
             headers: &parts.headers,
             query: target.query.as_deref(),
             own_origin: is_from_page.then(own_origin).flatten(),
+            certificate: exchange.certificate.as_deref(),
             client: self.client.address,
             purpose,
         }

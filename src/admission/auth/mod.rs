@@ -5,6 +5,7 @@
 
 mod api_key;
 mod basic;
+mod client_cert;
 mod cost;
 mod decoy;
 mod htpasswd;
@@ -28,6 +29,7 @@ use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
+use client_cert::ClientCert;
 use http::header::{HeaderValue, InvalidHeaderName};
 use revoked::Revoked;
 use std::collections::BTreeMap;
@@ -53,6 +55,7 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
+    ClientCert(ClientCert),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -125,6 +128,7 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -139,6 +143,7 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
             Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
@@ -160,7 +165,9 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::Anonymous(_) => std::future::pending().await,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
+                std::future::pending().await
+            }
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
         }
     }
@@ -188,6 +195,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
             Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
     }
@@ -202,14 +210,14 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
-            Kind::Anonymous(_) => Vec::new(),
+            Kind::ClientCert(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::ClientCert(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Anonymous(_) => Rank::Stranger,
         }

@@ -228,6 +228,7 @@ mod tests {
             headers: &headers,
             query: None,
             own_origin: None,
+            certificate: None,
             client: None,
             purpose: Purpose::Session,
         };
@@ -353,6 +354,7 @@ mod tests {
             headers: &headers,
             query: None,
             own_origin: None,
+            certificate: None,
             client: None,
             purpose: Purpose::Session,
         };

@@ -3,12 +3,14 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod client_cert;
 mod source;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use client_cert::{CertificateName, ClientCert, NamePattern};
 pub use source::CredentialSource;
 
 use super::kind::{Kind, choice};
@@ -32,6 +34,8 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `client_cert`
+    ClientCert(ClientCert),
     /// `anonymous`
     Anonymous(Anonymous),
 }
@@ -41,12 +45,14 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
+    ClientCert,
     Anonymous,
 }
 
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
+    ("client_cert", Word::ClientCert),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -64,6 +70,7 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
+            Outline::of::<ClientCert>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -78,6 +85,7 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+            Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -96,6 +104,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("client_cert", Outline::of::<ClientCert>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
