@@ -5,7 +5,7 @@
 
 use super::source::Source;
 use super::{Check, MethodError};
-use crate::admission::Identity;
+use crate::admission::{Ask, Identity};
 use crate::config;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -56,11 +56,8 @@ impl ApiKeys {
     }
 
     /// The first place where there is a key decides.
-    pub(super) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Check {
-        let mut presented = self
-            .sources
-            .iter()
-            .filter_map(|one| one.read(headers, query));
+    pub(super) fn check(&self, ask: &Ask<'_>) -> Check {
+        let mut presented = self.sources.iter().filter_map(|one| one.read(ask));
         match presented.find(|key| !key.is_empty()) {
             None => Check::Absent,
             Some(key) if key.len() > KEY_BYTES_MAX => Check::wrong("the key is too long"),

@@ -8,6 +8,8 @@ mod basic;
 mod cost;
 mod decoy;
 mod htpasswd;
+mod jwt;
+mod marker;
 mod password;
 mod proof;
 mod requirement;
@@ -18,6 +20,8 @@ mod verifier;
 
 pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
+pub use jwt::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
+pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
@@ -28,7 +32,8 @@ use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
-use http::header::{HeaderValue, InvalidHeaderName};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
+use jwt::Jwt;
 use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
@@ -53,6 +58,7 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
+    Jwt(Box<Jwt>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -110,6 +116,26 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// Where credentials stand among subprotocols, for any of them: no route must take one for what is
+    /// offered.
+    pub fn markers(&self) -> Vec<Marker> {
+        let sources = self.0.values().flat_map(|method| method.sources());
+        let mut markers: Vec<Marker> = Vec::new();
+        for source in sources {
+            if let Source::Subprotocol(marker) = source
+                && !markers.contains(&marker)
+            {
+                markers.push(marker);
+            }
+        }
+        markers
+    }
+
+    /// The headers in which methods tell upstreams what they know.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.values().flat_map(|method| method.header_names())
+    }
+
     /// All of them, for those who follow their files.
     pub fn all(&self) -> Vec<Arc<Method>> {
         self.0.values().cloned().collect()
@@ -125,6 +151,7 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -139,6 +166,7 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
             Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
@@ -159,7 +187,7 @@ impl Method {
     /// the next handshake; a file with a mistake is logged and changes nothing.
     pub async fn follow(&self) {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::Anonymous(_) => std::future::pending().await,
+            Kind::ApiKey(_) | Kind::Jwt(_) | Kind::Anonymous(_) => std::future::pending().await,
             Kind::Basic(basic) => basic.follow(&self.name).await,
         }
     }
@@ -185,8 +213,9 @@ impl Method {
 
     async fn look_at(&self, ask: &Ask<'_>) -> Check {
         match &self.kind {
-            Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
-            Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ApiKey(keys) => keys.check(ask),
+            Kind::Basic(basic) => basic.check(&self.name, ask).await,
+            Kind::Jwt(jwt) => jwt.check(ask),
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
     }
@@ -201,14 +230,22 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Jwt(jwt) => jwt.sources(),
             Kind::Anonymous(_) => Vec::new(),
+        }
+    }
+
+    fn header_names(&self) -> Vec<&HeaderName> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::ApiKey(_) | Kind::Basic(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::Jwt(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Anonymous(_) => Rank::Stranger,
         }

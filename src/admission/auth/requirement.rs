@@ -68,7 +68,7 @@ impl Requirement {
 
     /// An empty one is none: that is what is left of a cookie after a log-out.
     pub(in crate::admission) fn has_credential(&self, ask: &Ask<'_>) -> bool {
-        let found = |source: &Source| source.read(ask.headers, ask.query);
+        let found = |source: &Source| source.read(ask);
         self.spent
             .iter()
             .filter_map(found)

@@ -3,17 +3,24 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod claim;
+mod jwt;
+mod public_key;
 mod source;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use claim::{ClaimRule, ClaimValue};
+pub use jwt::{Jwt, KeySetPlace, TokenKeys};
+pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
 
 use super::kind::{Kind, choice};
 use super::reader::Table;
 use super::section::{Key, Outline, Presence, Section};
+use jwt::JwtKeys;
 use serde_json::{Value, json};
 
 /// One of `[auth.*]`.
@@ -32,6 +39,8 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `jwt`
+    Jwt(Box<Jwt>),
     /// `anonymous`
     Anonymous(Anonymous),
 }
@@ -41,12 +50,14 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
+    Jwt,
     Anonymous,
 }
 
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
+    ("jwt", Word::Jwt),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -64,6 +75,7 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
+            Outline::of::<JwtKeys>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -78,6 +90,7 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -96,6 +109,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("jwt", Outline::of::<JwtKeys>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
