@@ -292,11 +292,9 @@ mod tests {
             headers.insert("cookie", format!("key={key}").parse().unwrap());
         }
         let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
             client: client.parse().ok(),
             purpose,
+            ..Ask::of(&headers, None)
         };
         admission.admit(&ask).await
     }

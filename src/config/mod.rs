@@ -49,8 +49,8 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
-    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, ClaimRule, ClaimValue, CredentialSource, Jwt,
-    KeyKind, KeySetPlace, PublicKey, TokenKeys,
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, ClaimRule, ClaimValue,
+    CredentialSource, Jwt, KeyKind, KeySetPlace, PublicKey, TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

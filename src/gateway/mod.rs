@@ -31,9 +31,10 @@ mod upstream_request;
 mod worker;
 
 pub use listener::accept;
-pub use site::{AssembleError, Site};
+pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};
 
+use crate::admission::auth::Departed;
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
 use crate::session::{Registry, Revocation};
@@ -45,6 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
+use tracing::info;
 use turn::Turn;
 
 /// What lives as long as the process and is shared by all connections.
@@ -120,9 +122,22 @@ impl Gate {
         self.registry.close_all(&going_away())
     }
 
-    /// Never ends: sessions whose credential expires are closed. Cancel-safe.
-    pub async fn expire_sessions(&self) {
-        self.registry.expire().await;
+    /// The work that goes on behind handshakes and sessions, none of which ends by itself: names are
+    /// resolved again, files followed, sessions closed when what they rest on is good no longer.
+    pub fn background(self: &Arc<Self>) -> Vec<Background> {
+        let gate = Arc::clone(self);
+        let departed: Arc<Departed> = Arc::new(move |identity| {
+            let identity = identity.to_string();
+            let sessions = gate.revoke(&Revocation::Identity(&identity));
+            info!(
+                identity,
+                sessions, "the sessions of someone who was removed are closed"
+            );
+        });
+        let mut work = self.site().background(&departed);
+        let gate = Arc::clone(self);
+        work.push(Box::pin(async move { gate.registry.expire().await }));
+        work
     }
 
     /// What `revocation` takes back holds no session any more: its sessions are closed with 3000. A token is
@@ -131,7 +146,7 @@ impl Gate {
         if let Revocation::Token { method, id } = *revocation {
             self.site().refuse_token(method, id);
         }
-        self.registry.revoke(revocation, CREDENTIAL_GONE)
+        self.registry.revoke(revocation)
     }
 
     /// Whether [`Self::start_draining`] was called.
@@ -158,9 +173,6 @@ impl Gate {
         drop(self.connections.acquire_many(self.max_connections).await);
     }
 }
-
-/// The close code of a session whose credential is good no longer, where no other is configured.
-const CREDENTIAL_GONE: u16 = 3000;
 
 /// How long a client that is about to ask may take, so that it is told 503 rather than nothing.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);

@@ -2,13 +2,15 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::{self, auth};
+use crate::admission;
+use crate::admission::auth::{self, Departed};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
 use crate::telemetry::TlsLog;
 use crate::tls::{Expiry, ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
+use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +26,8 @@ pub struct Site {
     methods: Vec<Arc<auth::Method>>,
     /// One for each route.
     services: Vec<Arc<Service>>,
+    /// What begins a credential among subprotocols, on any route.
+    pub(super) markers: Vec<auth::Marker>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -98,7 +102,7 @@ pub enum AssembleError {
 }
 
 /// A task that never ends by itself.
-pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Site {
     /// Builds everything, or says what in the named files is not usable.
@@ -116,7 +120,8 @@ impl Site {
             pools: pools.into_values().collect(),
             methods: methods.all(),
             services,
-            reserved: reserved(settings),
+            markers: methods.markers(),
+            reserved: reserved(settings, &methods),
             trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
                 name: settings.server.client_ip_header.clone(),
             })?,
@@ -178,16 +183,17 @@ impl Site {
             .collect()
     }
 
-    /// The work that goes on behind the handshakes: names resolved again, files followed.
-    pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
+    /// The work that goes on behind the handshakes: names resolved again, files followed. Who can no longer
+    /// prove to be who it was is `departed`.
+    pub(super) fn background(self: &Arc<Self>, departed: &Arc<Departed>) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
         for pool in &self.pools {
             let pool = Arc::clone(pool);
             work.push(Box::pin(async move { pool.maintain().await }));
         }
         for method in &self.methods {
-            let method = Arc::clone(method);
-            work.push(Box::pin(async move { method.follow().await }));
+            let (method, departed) = (Arc::clone(method), Arc::clone(departed));
+            work.push(Box::pin(async move { method.follow(&*departed).await }));
         }
         let limiters = self.services.iter().flat_map(|service| service.limiters());
         work.push(Box::pin(admission::housekeeping(limiters.collect())));
@@ -331,8 +337,8 @@ fn add(
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever
-/// route: every header that any route sets is the gateway's on all of them.
-fn reserved(settings: &Settings) -> Reserved {
+/// route: every header that any route or method sets is the gateway's on all of them.
+fn reserved(settings: &Settings, methods: &auth::Methods) -> Reserved {
     let names = settings.routes.iter().flat_map(|route| {
         let set = route
             .request_headers
@@ -343,5 +349,6 @@ fn reserved(settings: &Settings) -> Reserved {
     });
     // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
     let told_by_proxies = settings.server.client_ip_header.as_str();
-    Reserved::new(names.chain([told_by_proxies]))
+    let told_by_methods = methods.header_names().map(HeaderName::as_str);
+    Reserved::new(names.chain(told_by_methods).chain([told_by_proxies]))
 }

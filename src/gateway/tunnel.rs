@@ -24,7 +24,7 @@ use http::{HeaderValue, Response, StatusCode};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use tokio::time::Instant;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -34,7 +34,8 @@ pub(super) struct Tunnel {
     seats: Seats,
     /// With whom it shares what it may send.
     account: u64,
-    handshake_took: Duration,
+    /// When the handshake came.
+    began: Instant,
 }
 
 /// Opens the upstream leg and answers the client. Only then is anything promised to the client.
@@ -82,7 +83,7 @@ pub(super) async fn open(
         session,
         seats: permit.seats,
         account,
-        handshake_took: story.started.elapsed(),
+        began: story.started,
     });
     Ok(answer)
 }
@@ -147,12 +148,13 @@ pub(super) fn carry(
         session,
         mut seats,
         account,
-        handshake_took,
+        began,
     } = tunnel;
+    let handshake_took = began.elapsed();
     let (gate, worker) = (presence.gate(), presence.worker());
     gate.access_log.opened(&session, handshake_took);
     gate.metrics.at(worker).opened(&session, handshake_took);
-    let session = gate.registry.register(worker, session);
+    let session = gate.registry.register(worker, session, began);
     seats.opened(|| {
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))

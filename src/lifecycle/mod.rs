@@ -97,12 +97,9 @@ impl Gateway {
             AccessLog::new(settings.log.access),
         ));
         let mut background = JoinSet::new();
-        for work in site.background() {
+        for work in gate.background() {
             background.spawn_on(work, gate.workers().runtime(0));
         }
-        let expiring = gate.clone();
-        let expire = async move { expiring.expire_sessions().await };
-        background.spawn_on(expire, gate.workers().runtime(0));
         let mut accepting = JoinSet::new();
         let mut addresses = BTreeMap::new();
         for (index, (name, listening)) in bound.into_iter().enumerate() {

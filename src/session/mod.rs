@@ -1,6 +1,7 @@
 //! The live sessions: who is connected now, and the handle by which each can be ended.
 
 mod grounds;
+mod missed;
 mod record;
 mod registry;
 mod texts;

@@ -4,6 +4,7 @@
 //! lock is contended only while somebody looks at all of them.
 
 use super::grounds::{Expiry, Revocation};
+use super::missed::Latest;
 use super::record::Session;
 use crate::relay::{CloseOrder, GatewayEnd};
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+/// The close code of a session whose credential was taken back: of those that no RFC has, the one that
+/// IANA keeps for "unauthorized".
+const CREDENTIAL_GONE: u16 = 3000;
 /// How many sessions of a worker are taken out of its list while it waits.
 const EXPIRED_AT_ONCE: usize = 256;
 
@@ -20,6 +24,7 @@ pub struct Registry {
     shards: Box<[Mutex<Shard>]>,
     /// Told when a session expires before all others of its worker.
     sooner: Notify,
+    revoked: Latest,
 }
 
 /// Those of one worker.
@@ -39,11 +44,13 @@ impl Registry {
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             sooner: Notify::new(),
+            revoked: Latest::default(),
         }
     }
 
-    /// Adds a session carried by `worker`; until it is forgotten.
-    pub fn register(&self, worker: usize, mut session: Session) -> Arc<Session> {
+    /// Adds a session carried by `worker`; until it is forgotten. What was taken back since its handshake
+    /// began, ends it.
+    pub fn register(&self, worker: usize, mut session: Session, began: Instant) -> Arc<Session> {
         let shard = worker % self.shards.len();
         let mut members = lock(&self.shards[shard]);
         session.shard = shard as u16;
@@ -54,6 +61,11 @@ impl Registry {
             && members.expires(session.index, expiry)
         {
             self.sooner.notify_one();
+        }
+        drop(members);
+        // It is in the list by now: whatever is taken back from here on finds it there.
+        if self.revoked.take_back(&session, began) {
+            session.control().close(revoked());
         }
         session
     }
@@ -80,14 +92,12 @@ impl Registry {
         self.close_those(order, |_| true)
     }
 
-    /// Orders every session that rests on what is taken back to end. Returns how many had no order yet.
-    pub fn revoke(&self, revocation: &Revocation<'_>, code: u16) -> usize {
-        let order = CloseOrder {
-            code,
-            reason: "the credential was revoked".into(),
-            why: GatewayEnd::Revoked,
-        };
-        self.close_those(&order, |session| session.is_revoked_by(revocation))
+    /// Orders every session that rests on what is taken back to end with 3000, those included whose
+    /// handshake is under way. Returns how many live ones had no order yet.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        self.revoked.add(revocation, Instant::now());
+        let is_meant = |session: &Session| session.is_revoked_by(revocation);
+        self.close_those(&revoked(), is_meant)
     }
 
     /// Never ends: orders each session to end when what it rests on does. Cancel-safe.
@@ -194,6 +204,14 @@ impl Shard {
     }
 }
 
+fn revoked() -> CloseOrder {
+    CloseOrder {
+        code: CREDENTIAL_GONE,
+        reason: "the credential was revoked".into(),
+        why: GatewayEnd::Revoked,
+    }
+}
+
 fn expired((session, code): &(Arc<Session>, u16)) {
     session.control().close(CloseOrder {
         code: *code,
@@ -212,6 +230,10 @@ mod tests {
     use super::super::{Evidence, Grounds, Names, Record};
     use super::*;
     use std::time::Duration;
+
+    fn now() -> Instant {
+        Instant::now()
+    }
 
     fn session() -> Session {
         let names = Names {
@@ -235,13 +257,13 @@ mod tests {
     fn who_is_forgotten_makes_room_once_and_for_all() {
         let registry = Registry::new(2);
         let sessions: Vec<_> = (0..4)
-            .map(|at| registry.register(at % 2, session()))
+            .map(|at| registry.register(at % 2, session(), now()))
             .collect();
         assert_eq!(registry.len(), 4);
         registry.forget(&sessions[1]);
         registry.forget(&sessions[1]);
         assert_eq!(registry.len(), 3);
-        let newer = registry.register(1, session());
+        let newer = registry.register(1, session(), now());
         assert_eq!(newer.index, sessions[1].index);
         // It is not the one that sits there now.
         registry.forget(&sessions[1]);
@@ -256,7 +278,7 @@ mod tests {
     fn an_order_reaches_every_worker() {
         let registry = Registry::new(3);
         let sessions: Vec<_> = (0..5)
-            .map(|worker| registry.register(worker, session()))
+            .map(|worker| registry.register(worker, session(), now()))
             .collect();
         registry.forget(&sessions[4]);
         let order = CloseOrder {
@@ -294,7 +316,7 @@ mod tests {
         let second = |number| Instant::now() + Duration::from_secs(number);
         let ends = [second(1), second(2), second(1), second(3)];
         let sessions: Vec<_> = (0..4)
-            .map(|at| registry.register(at, expiring(ends[at])))
+            .map(|at| registry.register(at, expiring(ends[at]), now()))
             .collect();
         registry.forget(&sessions[3]);
         assert_eq!(registry.expire_until(second(0)), Some(ends[0]));
@@ -308,7 +330,7 @@ mod tests {
         let registry = Registry::new(1);
         let end = Instant::now();
         let sessions: Vec<_> = (0..EXPIRED_AT_ONCE * 2 + 1)
-            .map(|_| registry.register(0, expiring(end)))
+            .map(|_| registry.register(0, expiring(end), now()))
             .collect();
         assert_eq!(registry.expire_until(end), None);
         assert!(!at_rest(&sessions).contains(&true));
@@ -318,9 +340,9 @@ mod tests {
     async fn one_that_expires_sooner_is_not_waited_past() {
         let registry = Registry::new(1);
         let at = |number| Instant::now() + Duration::from_secs(number);
-        let far = registry.register(0, expiring(at(60)));
+        let far = registry.register(0, expiring(at(60)), now());
         let ended = async {
-            let near = registry.register(0, expiring(at(1)));
+            let near = registry.register(0, expiring(at(1)), now());
             tokio::time::sleep(Duration::from_secs(2)).await;
             at_rest(&[near, far])
         };
@@ -369,11 +391,34 @@ mod tests {
             (Revocation::Session("r"), [false; 4]),
         ] {
             let registry = Registry::new(1);
-            let sessions = all().map(|one| registry.register(0, one));
+            let sessions = all().map(|one| registry.register(0, one, now()));
             let count = expected.iter().filter(|ended| **ended).count();
-            assert_eq!(registry.revoke(&revocation, 3000), count, "{revocation:?}");
+            assert_eq!(registry.revoke(&revocation), count, "{revocation:?}");
             let ended: Vec<_> = at_rest(&sessions).iter().map(|rests| !rests).collect();
             assert_eq!(ended, expected, "{revocation:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_missed_a_revocation_ends_by_it() {
+        let registry = Registry::new(1);
+        let with = |name: &str| {
+            session().resting_on(Grounds {
+                expiry: None,
+                proofs: [Evidence {
+                    method: "people".into(),
+                    identity: format!("people:{name}").into(),
+                    token_id: None,
+                }]
+                .into(),
+            })
+        };
+        let before = now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        registry.revoke(&Revocation::Identity("people:ann"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let sessions = [("ann", before), ("bob", before), ("ann", now())]
+            .map(|(name, began)| registry.register(0, with(name), began));
+        assert_eq!(at_rest(&sessions), [false, true, true]);
     }
 }

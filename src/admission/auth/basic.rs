@@ -7,7 +7,7 @@ use super::htpasswd::{Htpasswd, HtpasswdError};
 use super::password::{PASSWORD_BYTES_MAX, is_printable};
 use super::source::Source;
 use super::verifier::{Busy, Verifier};
-use super::{Check, Fault, quoted};
+use super::{Check, Departed, Fault, quoted};
 use crate::admission::{Ask, Identity};
 use crate::causes;
 use crate::config;
@@ -93,19 +93,20 @@ impl Basic {
     }
 
     /// Never ends: reads the file again when it changes. A file with a mistake changes nothing.
-    pub(super) async fn follow(&self, method: &str) {
+    /// Whose line is gone or holds another hash is `departed`.
+    pub(super) async fn follow(&self, method: &str, departed: &Departed) {
         let mut follower = Follower::new(vec![self.path.clone()]);
         loop {
-            self.reload(method).await;
+            self.reload(method, departed).await;
             follower.changed().await;
         }
     }
 
-    async fn reload(&self, method: &str) {
+    async fn reload(&self, method: &str, departed: &Departed) {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || Htpasswd::load(&path)).await;
         match read {
-            Ok(Ok(users)) => self.replace(method, users),
+            Ok(Ok(users)) => self.replace(method, users, departed),
             Ok(Err(error)) => tracing::warn!(
                 method,
                 error = causes::in_line(&error),
@@ -115,8 +116,9 @@ impl Basic {
         }
     }
 
-    fn replace(&self, method: &str, users: Htpasswd) {
-        if self.users.load().is_same(&users) {
+    fn replace(&self, method: &str, users: Htpasswd, departed: &Departed) {
+        let before = self.users.load_full();
+        if before.is_same(&users) {
             return;
         }
         tracing::info!(
@@ -124,7 +126,12 @@ impl Basic {
             users = users.len(),
             "a password file was read again"
         );
-        self.users.store(Arc::new(users));
+        let users = Arc::new(users);
+        self.users.store(Arc::clone(&users));
+        let gone = before.departed(&users).into_iter();
+        for identity in gone.filter_map(|name| Identity::new(method, name)) {
+            departed(&identity);
+        }
     }
 }
 
@@ -150,6 +157,7 @@ mod tests {
     use http::HeaderMap;
     use std::fs;
     use std::path::Path;
+    use std::sync::Mutex;
 
     const HASH: &str = "$2y$04$BCryptRequires22ChrcteQDi0HlnGbzOigg2i2tQ6M79Q0/bnJM6";
 
@@ -195,7 +203,9 @@ mod tests {
             assert_eq!(check, expected, "{credential}");
         }
         assert_eq!(
-            basic.check("devices", &HeaderMap::new()).await,
+            basic
+                .check("devices", &Ask::of(&HeaderMap::new(), None))
+                .await,
             Check::Absent
         );
     }
@@ -235,7 +245,12 @@ mod tests {
         let path = folder.path().join("users");
         let basic = with_file(&path, &format!("ann:{HASH}"));
         let is_user = |name: &str| basic.users.load().entry(name).is_user;
-        let mut following = Box::pin(basic.follow("devices"));
+        let gone = Arc::new(Mutex::new(Vec::new()));
+        let departed: Box<Departed> = Box::new({
+            let gone = Arc::clone(&gone);
+            move |identity| gone.lock().unwrap().push(identity.to_string())
+        });
+        let mut following = Box::pin(basic.follow("devices", &departed));
         let looks = async |following: &mut _| {
             let some_looks = std::time::Duration::from_secs(10);
             tokio::time::timeout(some_looks, following)
@@ -255,6 +270,7 @@ mod tests {
         fs::write(&path, format!("bob:{HASH}")).unwrap();
         looks(&mut following).await;
         assert!(!is_user("ann") && is_user("bob"));
+        assert_eq!(*gone.lock().unwrap(), ["devices:ann"]);
     }
 
     #[test]

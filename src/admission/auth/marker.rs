@@ -48,7 +48,10 @@ impl Marker {
     /// The credential in `written`. What is not encoded as it should be is left as it stands, for the
     /// method to find it bad.
     fn decode(&self, written: &str) -> Vec<u8> {
-        let encoded = self.0.starts_with(ENCODED).then(|| written.trim_end_matches('='));
+        let encoded = self
+            .0
+            .starts_with(ENCODED)
+            .then(|| written.trim_end_matches('='));
         encoded
             .and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok())
             .unwrap_or_else(|| written.as_bytes().to_vec())
@@ -122,7 +125,10 @@ mod tests {
 
     fn split(offered: &[&str], markers: &[&str]) -> Offer {
         let markers: Vec<Marker> = markers.iter().map(|text| Marker::new(text)).collect();
-        Offer::split(offered.iter().map(|one| (*one).to_owned()).collect(), &markers)
+        Offer::split(
+            offered.iter().map(|one| (*one).to_owned()).collect(),
+            &markers,
+        )
     }
 
     /// Rest, credentials and answer.
@@ -133,7 +139,11 @@ mod tests {
         let cases: &[(&[&str], &[&str], Expected<'_>)] = &[
             (&["chat"], &[], (&["chat"], &[], None)),
             (&["bearer", "T"], &[], (&["bearer", "T"], &[], None)),
-            (&["bearer.T"], &["bearer."], (&[], &[("bearer.", "T")], None)),
+            (
+                &["bearer.T"],
+                &["bearer."],
+                (&[], &[("bearer.", "T")], None),
+            ),
             (
                 &["v2", "bearer.T", "v1"],
                 &["bearer."],
@@ -159,11 +169,18 @@ mod tests {
             (&["bearer."], &["bearer."], (&[], &[("bearer.", "")], None)),
             // Neither form is the other.
             (&["bearer.T"], &["bearer"], (&["bearer.T"], &[], None)),
-            (&["bearer", "T"], &["bearer."], (&["bearer", "T"], &[], None)),
+            (
+                &["bearer", "T"],
+                &["bearer."],
+                (&["bearer", "T"], &[], None),
+            ),
             (&["Bearer.T"], &["bearer."], (&["Bearer.T"], &[], None)),
             // "T.1" encoded; not encoded.
             (
-                &["base64url.bearer.authorization.k8s.io.VC4x", "base64.binary.k8s.io"],
+                &[
+                    "base64url.bearer.authorization.k8s.io.VC4x",
+                    "base64.binary.k8s.io",
+                ],
                 &[KUBERNETES],
                 (&["base64.binary.k8s.io"], &[(KUBERNETES, "T.1")], None),
             ),
@@ -191,7 +208,12 @@ mod tests {
             let found: Vec<(&str, &str)> = offer
                 .credentials
                 .iter()
-                .map(|one| (&*one.marker.0, std::str::from_utf8(&one.credential).unwrap()))
+                .map(|one| {
+                    (
+                        &*one.marker.0,
+                        std::str::from_utf8(&one.credential).unwrap(),
+                    )
+                })
                 .collect();
             assert_eq!(found, *credentials, "{offered:?}");
         }
@@ -201,7 +223,10 @@ mod tests {
     fn a_credential_is_not_printed() {
         let offer = split(&["bearer.SECRET"], &["bearer."]);
         let shown = format!("{:?}", offer.credentials);
-        assert!(shown.contains("bearer.") && !shown.contains("SECRET"), "{shown}");
+        assert!(
+            shown.contains("bearer.") && !shown.contains("SECRET"),
+            "{shown}"
+        );
     }
 
     proptest! {

@@ -184,11 +184,12 @@ impl Method {
     }
 
     /// Never ends: reads the method's files again when they change. What a change brings holds for
-    /// the next handshake; a file with a mistake is logged and changes nothing.
-    pub async fn follow(&self) {
+    /// the next handshake, and whom it takes away is `departed`; a file with a mistake is logged and
+    /// changes nothing.
+    pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
             Kind::ApiKey(_) | Kind::Jwt(_) | Kind::Anonymous(_) => std::future::pending().await,
-            Kind::Basic(basic) => basic.follow(&self.name).await,
+            Kind::Basic(basic) => basic.follow(&self.name, departed).await,
         }
     }
 
@@ -251,6 +252,9 @@ impl Method {
         }
     }
 }
+
+/// Told of each identity that a method vouches for no longer.
+pub type Departed = dyn Fn(&Identity) + Send + Sync;
 
 /// From the first that is asked to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -161,7 +161,7 @@ mod tests {
             headers.append("x-api-key", "H".parse().unwrap());
             headers.append("cookie", "key=C".parse().unwrap());
             let mut query = Some("key=Q".to_owned());
-            let read = |headers, query: &Option<String>| {
+            let read = |headers: &HeaderMap, query: &Option<String>| {
                 let read = source.read(&Ask::of(headers, query.as_deref()));
                 read.map(Cow::into_owned)
             };

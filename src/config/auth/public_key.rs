@@ -26,7 +26,6 @@ pub enum KeyKind {
     Ed25519,
 }
 
-
 impl KeyKind {
     /// Bits of an RSA key that signatures are verified by: fewer are too weak, more cost too much.
     pub const RSA_BITS: RangeInclusive<u32> = 2048..=8192;
@@ -88,7 +87,8 @@ impl PublicKey {
         let is_key = match kind {
             KeyKind::Secret => false,
             KeyKind::Rsa => {
-                RsaParameters::public_modulus_len(&bytes).is_ok_and(|bits| KeyKind::RSA_BITS.contains(&bits))
+                RsaParameters::public_modulus_len(&bytes)
+                    .is_ok_and(|bits| KeyKind::RSA_BITS.contains(&bits))
                     && ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &bytes).is_ok()
             }
             KeyKind::P256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &bytes).is_ok(),

@@ -153,7 +153,10 @@ impl Key {
     fn of_jwk(jwk: Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(jwk).ok()?;
         let is_to_verify = jwk.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && jwk.operations.as_ref().is_none_or(|all| all.iter().any(|one| one == "verify"));
+            && jwk
+                .operations
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|one| one == "verify"));
         if !is_to_verify {
             return None;
         }

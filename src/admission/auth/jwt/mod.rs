@@ -4,6 +4,8 @@
 mod claims;
 mod keys;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verifier;
 
@@ -17,9 +19,9 @@ use crate::config::{self, ClaimRule, TokenKeys};
 use claims::{Claims, Terms};
 use http::HeaderName;
 use http::header::InvalidHeaderName;
+use rules::Unspeakable;
 use std::sync::Arc;
 use std::time::SystemTime;
-use rules::Unspeakable;
 use token::TokenFault;
 use tokio::time::Instant;
 use verifier::Verifier;
@@ -41,6 +43,14 @@ pub(super) struct Jwt {
 #[derive(Debug)]
 struct Keys(Option<Arc<KeySet>>);
 impl Keys {
+    #[cfg(test)]
+    fn fixed(keys: KeySet) -> Self {
+        Self(Some(Arc::new(keys)))
+    }
+    #[cfg(test)]
+    fn none() -> Self {
+        Self(None)
+    }
     fn new(settings: &TokenKeys) -> Self {
         Self(match settings {
             TokenKeys::Set { .. } => None,
@@ -77,7 +87,11 @@ impl Jwt {
             identity_claim: settings.identity_claim.clone(),
             require_claims: settings.require_claims.clone(),
             claims_to_headers: headers.collect::<Result<_, _>>()?,
-            sources: settings.sources.iter().map(source).collect::<Result<_, _>>()?,
+            sources: settings
+                .sources
+                .iter()
+                .map(source)
+                .collect::<Result<_, _>>()?,
             expire_code: settings.expire_code,
         })
     }
@@ -116,12 +130,14 @@ impl Jwt {
     fn admit(&self, identity: Identity, claims: &Claims, now: SystemTime) -> Check {
         let broken = |(path, rule): &&(String, ClaimRule)| !rules::holds(rule, claims.get(path));
         if let Some((path, _)) = self.require_claims.iter().find(broken) {
-            return Check::Denied(Fault(format!("the claim `{path}` is not what it must be").into()));
+            return Check::Denied(Fault(
+                format!("the claim `{path}` is not what it must be").into(),
+            ));
         }
         match rules::headers(&self.claims_to_headers, claims) {
-            Err(Unspeakable(path)) => {
-                Check::Denied(Fault(format!("the claim `{path}` cannot stand in a header").into()))
-            }
+            Err(Unspeakable(path)) => Check::Denied(Fault(
+                format!("the claim `{path}` cannot stand in a header").into(),
+            )),
             Ok(headers) => Check::Admitted(Box::new(Proof {
                 identity,
                 lifetime: self.lifetime(claims, now),

@@ -15,7 +15,9 @@ pub(super) fn holds(rule: &ClaimRule, claim: Option<&Value>) -> bool {
             Value::Array(entries) => entries.iter().any(|entry| is(value, entry)),
             // RFC 8693 §4.2: a scope is words between blanks.
             Value::String(text) => {
-                let ClaimValue::Text(word) = value else { return false };
+                let ClaimValue::Text(word) = value else {
+                    return false;
+                };
                 text.split(' ').any(|one| one == word && !word.is_empty())
             }
             _ => false,

@@ -133,6 +133,8 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, TokenFault> {
 }
 
 fn object(part: &str) -> Result<Map<String, Value>, TokenFault> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)?;
+    let json = URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenFault::Malformed)?;
     serde_json::from_slice(&json).map_err(|_| TokenFault::Malformed)
 }
