@@ -27,6 +27,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod method;
 mod network;
 mod origin;
 mod path;
@@ -44,12 +45,14 @@ mod server;
 mod tests;
 mod tls;
 mod upstream;
+mod url;
 mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
-    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClientCert,
-    CredentialSource, NamePattern,
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
+    ClaimValue, ClientCert, CredentialSource, Jwt, KeyKind, KeySetPlace, NamePattern, PublicKey,
+    Ticket, TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
@@ -73,6 +76,7 @@ pub use route::{
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use url::Url;
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

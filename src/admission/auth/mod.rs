@@ -9,28 +9,35 @@ mod client_cert;
 mod cost;
 mod decoy;
 mod htpasswd;
+mod jwt;
+mod marker;
 mod password;
 mod proof;
 mod requirement;
 mod revoked;
 mod source;
+mod ticket;
 mod verified;
 mod verifier;
 
 pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
+pub use jwt::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
+pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
 pub use requirement::{Denial, Objection};
 pub(super) use source::Source;
+pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
-use crate::config::{self, AuthKind, AuthMethod};
+use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
-use http::header::{HeaderValue, InvalidHeaderName};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
+use jwt::Jwt;
 use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
@@ -56,6 +63,8 @@ enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
     ClientCert(ClientCert),
+    Jwt(Box<Jwt>),
+    Ticket(Box<Tickets>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -88,6 +97,9 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
     },
+    /// The system has no random numbers.
+    #[error("no random numbers for the keys of tickets")]
+    Randomness,
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]
     Realm {
@@ -113,6 +125,26 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// Where credentials stand among subprotocols, for any of them: no route must take one for what is
+    /// offered.
+    pub fn markers(&self) -> Vec<Marker> {
+        let sources = self.0.values().flat_map(|method| method.sources());
+        let mut markers: Vec<Marker> = Vec::new();
+        for source in sources {
+            if let Source::Subprotocol(marker) = source
+                && !markers.contains(&marker)
+            {
+                markers.push(marker);
+            }
+        }
+        markers
+    }
+
+    /// The headers in which methods tell upstreams what they know.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.values().flat_map(|method| method.header_names())
+    }
+
     /// All of them, for those who follow their files.
     pub fn all(&self) -> Vec<Arc<Method>> {
         self.0.values().cloned().collect()
@@ -129,6 +161,8 @@ impl Method {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
             AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
+            AuthKind::Ticket(settings) => Kind::Ticket(Box::new(Tickets::new(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -144,6 +178,8 @@ impl Method {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
             Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
+            Kind::Ticket(_) => Some(format!("Ticket realm={}", quoted(&name))),
             Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
@@ -165,9 +201,11 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
-                std::future::pending().await
-            }
+            Kind::ApiKey(_)
+            | Kind::ClientCert(_)
+            | Kind::Jwt(_)
+            | Kind::Ticket(_)
+            | Kind::Anonymous(_) => std::future::pending().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
         }
     }
@@ -193,11 +231,27 @@ impl Method {
 
     async fn look_at(&self, ask: &Ask<'_>) -> Check {
         match &self.kind {
-            Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
-            Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ApiKey(keys) => keys.check(ask),
+            Kind::Basic(basic) => basic.check(&self.name, ask).await,
+            Kind::Jwt(jwt) => jwt.check(ask),
             Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
+            Kind::Ticket(tickets) => tickets.check(ask),
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
+    }
+
+    /// What gives tickets, if this is what it does.
+    pub fn tickets(&self) -> Option<&Tickets> {
+        match &self.kind {
+            Kind::Ticket(tickets) => Some(tickets),
+            _ => None,
+        }
+    }
+
+    /// The headers in which it looks for credentials.
+    pub fn credential_headers(&self) -> Vec<HeaderName> {
+        let sources = self.sources().into_iter();
+        sources.filter_map(|source| source.header()).collect()
     }
 
     /// For `WWW-Authenticate`.
@@ -210,14 +264,27 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Jwt(jwt) => jwt.sources(),
+            Kind::Ticket(tickets) => tickets.sources(),
             Kind::ClientCert(_) | Kind::Anonymous(_) => Vec::new(),
+        }
+    }
+
+    fn header_names(&self) -> Vec<&HeaderName> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::ClientCert(_)
+            | Kind::Ticket(_)
+            | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::ClientCert(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Jwt(_) | Kind::Ticket(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Anonymous(_) => Rank::Stranger,
         }
@@ -256,6 +323,16 @@ fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodE
     }
     let started = Arc::new(Verifier::start().map_err(MethodError::Threads)?);
     Ok(Arc::clone(verifier.insert(started)))
+}
+
+fn sources(method: &str, settings: &[CredentialSource]) -> Result<Vec<Source>, MethodError> {
+    let source = |one| {
+        Source::new(one).map_err(|source| MethodError::Header {
+            method: method.to_owned(),
+            source,
+        })
+    };
+    settings.iter().map(source).collect()
 }
 
 /// RFC 9110 §5.6.4

@@ -3,19 +3,28 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod claim;
 mod client_cert;
+mod jwt;
+mod public_key;
 mod source;
+mod ticket;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use claim::{ClaimRule, ClaimValue};
 pub use client_cert::{CertificateName, ClientCert, NamePattern};
+pub use jwt::{Jwt, KeySetPlace, TokenKeys};
+pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
+pub use ticket::Ticket;
 
 use super::kind::{Kind, choice};
 use super::reader::Table;
 use super::section::{Key, Outline, Presence, Section};
+use jwt::JwtKeys;
 use serde_json::{Value, json};
 
 /// One of `[auth.*]`.
@@ -36,6 +45,10 @@ pub enum AuthKind {
     ApiKey(ApiKeys),
     /// `client_cert`
     ClientCert(ClientCert),
+    /// `jwt`
+    Jwt(Box<Jwt>),
+    /// `ticket`
+    Ticket(Ticket),
     /// `anonymous`
     Anonymous(Anonymous),
 }
@@ -46,6 +59,8 @@ enum Word {
     Basic,
     ApiKey,
     ClientCert,
+    Jwt,
+    Ticket,
     Anonymous,
 }
 
@@ -53,6 +68,8 @@ const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
     ("client_cert", Word::ClientCert),
+    ("jwt", Word::Jwt),
+    ("ticket", Word::Ticket),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -71,6 +88,8 @@ impl Section for AuthMethod {
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
             Outline::of::<ClientCert>(),
+            Outline::of::<JwtKeys>(),
+            Outline::of::<Ticket>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -86,6 +105,8 @@ impl Section for AuthMethod {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
             Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
+            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
+            Word::Ticket => AuthKind::Ticket(Ticket::read(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -105,6 +126,8 @@ impl Section for AuthMethod {
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
             of_kind("client_cert", Outline::of::<ClientCert>()),
+            of_kind("jwt", Outline::of::<JwtKeys>()),
+            of_kind("ticket", Outline::of::<Ticket>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
