@@ -51,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "causes",
             "config",
+            "tls",
             "admission",
             "telemetry",
             "gateway",
