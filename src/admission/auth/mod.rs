@@ -8,6 +8,7 @@ mod basic;
 mod cost;
 mod decoy;
 mod htpasswd;
+mod jwks;
 mod password;
 mod source;
 mod verified;
@@ -15,6 +16,7 @@ mod verifier;
 
 pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
+pub use jwks::KeysError;
 pub use password::{HashPasswordError, hash_password};
 pub(super) use source::Source;
 
