@@ -274,7 +274,7 @@ mod tests {
             require: false,
         });
         let methods = Methods::build(&methods).unwrap().all();
-        Admission::new(origin, methods).with_limits(settings)
+        Admission::new(origin, methods, Vec::new()).with_limits(settings)
     }
 
     async fn admit(admission: &Admission, client: &str, key: &str) -> Result<Permit, Refusal> {

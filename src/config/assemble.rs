@@ -116,15 +116,13 @@ impl Names {
     fn route(&mut self, keys: RouteKeys) -> Option<Route> {
         let (name, hosts, paths) = (keys.name(), keys.hosts(), keys.paths());
         let listeners = self.listeners(keys.listeners)?;
-        let auth = keys
-            .auth
-            .iter()
-            .map(|name| self.auth(name))
-            .collect::<Option<_>>()?;
+        let auth = self.methods(&keys.auth)?;
+        let auth_all = self.methods(&keys.auth_all)?;
         Some(Route {
             name,
             listeners,
             auth,
+            auth_all,
             upstream: self.upstream(keys.upstream)?,
             hosts,
             paths,
@@ -165,11 +163,12 @@ impl Names {
         names.iter().map(index).collect()
     }
 
-    fn auth(&self, name: &At<String>) -> Option<Arc<AuthMethod>> {
-        self.auth
-            .iter()
-            .find(|method| method.name == name.value)
-            .cloned()
+    fn methods(&self, names: &[At<String>]) -> Option<Vec<Arc<AuthMethod>>> {
+        let named = |name: &At<String>| {
+            let mut all = self.auth.iter();
+            all.find(|method| method.name == name.value).cloned()
+        };
+        names.iter().map(named).collect()
     }
 
     /// Routes that name the same endpoint share an upstream.

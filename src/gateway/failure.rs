@@ -1,5 +1,6 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
+use crate::admission::auth::ServiceAnswer;
 use crate::admission::{CorsRefusal, NetworkRefusal, OverLimit, Refusal};
 use crate::causes;
 use crate::config::LimitKey;
@@ -85,6 +86,11 @@ impl Failure {
         if let Self::Upstream(OpenError::Refused(refused)) = self {
             return passed_on(*refused);
         }
+        if let Self::Refused(Refusal::Answered(denial)) = &self
+            && let Some(answer) = denial.answer()
+        {
+            return of_the_service(answer);
+        }
         let status = self.status();
         let mut answer = refusal(status, &self.text(), request_id);
         let headers = answer.headers_mut();
@@ -112,7 +118,8 @@ impl Failure {
                 }
             }
             Self::Refused(
-                Refusal::Busy { retry_after } | Refusal::OverLimit(OverLimit { retry_after, .. }),
+                Refusal::Unavailable { retry_after, .. }
+                | Refusal::OverLimit(OverLimit { retry_after, .. }),
             ) => {
                 headers.insert(RETRY_AFTER, whole_seconds(retry_after).into());
             }
@@ -152,7 +159,11 @@ impl Failure {
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-                Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
+                Refusal::Answered(denial) => denial
+                    .answer()
+                    .map_or(StatusCode::FORBIDDEN, |answer| answer.status),
+                Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 // All clients together are too many: that is no fault of this one.
                 Refusal::OverLimit(OverLimit {
                     per: LimitKey::Route,
@@ -237,6 +248,14 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
     answer
 }
 
+/// What a service that was asked about the client has to tell it: where to log in, most often.
+fn of_the_service(answer: &ServiceAnswer) -> Response<Bytes> {
+    let mut told = Response::new(answer.body.clone());
+    *told.status_mut() = answer.status;
+    *told.headers_mut() = answer.headers.clone();
+    told
+}
+
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         match error {
@@ -291,8 +310,9 @@ mod tests {
             (NoRoute::Subprotocol.into(), 400),
             (Failure::PlainRequest, 426),
             (
-                Refusal::Busy {
+                Refusal::Unavailable {
                     retry_after: RETRY_SOON,
+                    denial: Box::default(),
                 }
                 .into(),
                 503,

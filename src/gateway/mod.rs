@@ -31,12 +31,13 @@ mod upstream_request;
 mod worker;
 
 pub use listener::accept;
-pub use site::{AssembleError, Site};
+pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};
 
+use crate::admission::auth::Departed;
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
-use crate::session::Registry;
+use crate::session::{Registry, Revocation};
 use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;
@@ -45,6 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
+use tracing::info;
 use turn::Turn;
 
 /// What lives as long as the process and is shared by all connections.
@@ -118,6 +120,33 @@ impl Gate {
     pub fn start_draining(&self) -> usize {
         self.draining.send_replace(true);
         self.registry.close_all(&going_away())
+    }
+
+    /// The work that goes on behind handshakes and sessions, none of which ends by itself: names are
+    /// resolved again, files followed, sessions closed when what they rest on is good no longer.
+    pub fn background(self: &Arc<Self>) -> Vec<Background> {
+        let gate = Arc::clone(self);
+        let departed: Arc<Departed> = Arc::new(move |identity| {
+            let identity = identity.to_string();
+            let sessions = gate.revoke(&Revocation::Identity(&identity));
+            info!(
+                identity,
+                sessions, "the sessions of someone who was removed are closed"
+            );
+        });
+        let mut work = self.site().background(&departed);
+        let gate = Arc::clone(self);
+        work.push(Box::pin(async move { gate.registry.expire().await }));
+        work
+    }
+
+    /// What `revocation` takes back holds no session any more: its sessions are closed with 3000. A token is
+    /// kept out from now on; anybody else who comes again is judged anew. Returns how many sessions end.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        if let Revocation::Token { method, id } = *revocation {
+            self.site().refuse_token(method, id);
+        }
+        self.registry.revoke(revocation)
     }
 
     /// Whether [`Self::start_draining`] was called.

@@ -151,7 +151,7 @@ impl<'a> Passage<'a> {
         let method = self.method.clone();
         let mut ledger = Ledger::new(self.story, self.service, method, target, answered.status);
         ledger.endpoint = Some(answered.endpoint);
-        ledger.identity = permit.identity.as_ref().map(ToString::to_string);
+        ledger.identity = permit.identity().map(ToString::to_string);
         ledger.to_upstream = to_upstream;
         if !answered.body.is_end_stream() {
             ledger.end = End::Dropped;

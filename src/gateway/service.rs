@@ -4,7 +4,7 @@ use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
 use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
-use crate::config::{self, Affinity, Balance, Compression, Listener, Route};
+use crate::config::{self, Affinity, AuthMethod, Balance, Compression, Listener, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
 use crate::session::Names;
@@ -52,11 +52,10 @@ impl Service {
         methods: &auth::Methods,
         pools: &Pools,
     ) -> Result<Self, AssembleError> {
-        let named = route
-            .auth
-            .iter()
-            .filter_map(|method| methods.named(&method.name).cloned())
-            .collect();
+        let named = |list: &[Arc<AuthMethod>]| {
+            let named = list.iter().filter_map(|one| methods.named(&one.name));
+            named.cloned().collect()
+        };
         // The settings list every upstream that a route refers to.
         let pool = &pools[&route.upstream.name];
         let identity_header = route
@@ -82,8 +81,12 @@ impl Service {
                 _ => None,
             },
             network: NetworkRule::new(&route.network),
-            admission: Admission::new(OriginRule::new(&route.origin), named)
-                .with_limits(&route.limits),
+            admission: Admission::new(
+                OriginRule::new(&route.origin),
+                named(&route.auth),
+                named(&route.auth_all),
+            )
+            .with_limits(&route.limits),
             pool: pool.clone(),
             rewrite: Rewrite {
                 strip_prefix: route.strip_prefix.clone(),

@@ -2,7 +2,8 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::{self, auth};
+use crate::admission;
+use crate::admission::auth::{self, Departed};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
@@ -98,7 +99,7 @@ pub enum AssembleError {
 }
 
 /// A task that never ends by itself.
-pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Site {
     /// Builds everything, or says what in the named files is not usable.
@@ -161,6 +162,14 @@ impl Site {
         ]
     }
 
+    /// From now on that token admits nobody.
+    pub(super) fn refuse_token(&self, method: &str, id: &str) {
+        let named = self.methods.iter().find(|one| **one.name() == *method);
+        if let Some(method) = named {
+            method.refuse_token(id);
+        }
+    }
+
     /// Until when certificates, authorities and revocation lists are good, those of listeners first.
     pub fn expiries(&self) -> Vec<Expiry> {
         let shown = self.listeners.iter().filter_map(|one| one.tls.as_ref());
@@ -170,16 +179,17 @@ impl Site {
             .collect()
     }
 
-    /// The work that goes on behind the handshakes: names resolved again, files followed.
-    pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
+    /// The work that goes on behind the handshakes: names resolved again, files followed. Who can no longer
+    /// prove to be who it was is `departed`.
+    pub(super) fn background(self: &Arc<Self>, departed: &Arc<Departed>) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
         for pool in &self.pools {
             let pool = Arc::clone(pool);
             work.push(Box::pin(async move { pool.maintain().await }));
         }
         for method in &self.methods {
-            let method = Arc::clone(method);
-            work.push(Box::pin(async move { method.follow().await }));
+            let (method, departed) = (Arc::clone(method), Arc::clone(departed));
+            work.push(Box::pin(async move { method.follow(&*departed).await }));
         }
         let limiters = self.services.iter().flat_map(|service| service.limiters());
         work.push(Box::pin(admission::housekeeping(limiters.collect())));

@@ -7,12 +7,13 @@ use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::{going_away, replaced};
+use crate::admission::auth::Proof;
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
 use crate::relay::{Early, Negotiated, Outcome, Relayed, relay};
-use crate::session::{Record, Session};
+use crate::session::{Evidence, Expiry, Grounds, Record, Session};
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -23,7 +24,7 @@ use http::{HeaderValue, Response, StatusCode};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use tokio::time::Instant;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -33,7 +34,8 @@ pub(super) struct Tunnel {
     seats: Seats,
     /// With whom it shares what it may send.
     account: u64,
-    handshake_took: Duration,
+    /// When the handshake came.
+    began: Instant,
 }
 
 /// Opens the upstream leg and answers the client. Only then is anything promised to the client.
@@ -57,7 +59,7 @@ pub(super) async fn open(
     let mut opened = service.pool.open(&ask).await?;
     let mut answer = switching_protocols(service, &handshake, &mut opened);
     bond.apply(answer.headers_mut());
-    let identity = permit.identity.as_ref().map(ToString::to_string);
+    let identity = permit.identity().map(ToString::to_string);
     let session = Session::new(&Record {
         request_id: story.id.as_str(),
         names: &service.names[story.exchange.listener],
@@ -68,18 +70,43 @@ pub(super) async fn open(
         identity: identity.as_deref(),
         subprotocol: opened.subprotocol.as_deref(),
     });
+    let session = match grounds(&permit) {
+        Some(grounds) => session.resting_on(grounds),
+        None => session,
+    };
     let account = service
         .rates
-        .account(permit.identity.as_ref(), story.client.address);
+        .account(permit.identity(), story.client.address);
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
         seats: permit.seats,
         account,
-        handshake_took: story.started.elapsed(),
+        began: story.started,
     });
     Ok(answer)
+}
+
+/// What the session rests on, where that is more than its identity.
+fn grounds(permit: &Permit) -> Option<Grounds> {
+    let expiry = permit.lifetime().map(|lifetime| Expiry {
+        at: lifetime.ends,
+        code: lifetime.code,
+    });
+    let is_plain = |proof: &Proof| proof.token_id.is_none();
+    if expiry.is_none() && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
+        return None;
+    }
+    let evidence = |proof: &Proof| Evidence {
+        method: proof.identity.method().clone(),
+        identity: proof.identity.to_string().into(),
+        token_id: proof.token_id.clone(),
+    };
+    Some(Grounds {
+        expiry,
+        proofs: permit.proofs.iter().map(evidence).collect(),
+    })
 }
 
 /// The 101. RFC 6455 §4.2.2.
@@ -121,12 +148,13 @@ pub(super) fn carry(
         session,
         mut seats,
         account,
-        handshake_took,
+        began,
     } = tunnel;
+    let handshake_took = began.elapsed();
     let (gate, worker) = (presence.gate(), presence.worker());
     gate.access_log.opened(&session, handshake_took);
     gate.metrics.at(worker).opened(&session, handshake_took);
-    let session = gate.registry.register(worker, session);
+    let session = gate.registry.register(worker, session, began);
     seats.opened(|| {
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))

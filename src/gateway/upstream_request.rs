@@ -55,7 +55,7 @@ pub(super) fn upstream_ask(
 }
 
 fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
-    let (Some(name), Some(identity)) = (&service.identity_header, &permit.identity) else {
+    let (Some(name), Some(identity)) = (&service.identity_header, permit.identity()) else {
         return;
     };
     // Admission refuses identities with control characters; anything else is a legal value.

@@ -14,6 +14,8 @@ use http::HeaderMap;
 /// A longer one is wrong, unread.
 const KEY_BYTES_MAX: usize = 1024;
 
+const UNKNOWN: &str = "the key is not known";
+
 /// One `[auth.*]` of this kind.
 #[derive(Debug)]
 pub(super) struct ApiKeys {
@@ -28,7 +30,7 @@ struct Key {
 
 impl ApiKeys {
     pub(super) fn new(method: &str, settings: &config::ApiKeys) -> Result<Self, MethodError> {
-        let key = |key: &config::ApiKey| match Identity::new(method, &key.name) {
+        let key = |key: &config::ApiKey| match Identity::new(method, &*key.name) {
             Some(identity) => Ok(Key {
                 identity,
                 sha256: key.sha256,
@@ -61,8 +63,11 @@ impl ApiKeys {
             .filter_map(|one| one.read(headers, query));
         match presented.find(|key| !key.is_empty()) {
             None => Check::Absent,
-            Some(key) if key.len() > KEY_BYTES_MAX => Check::Wrong,
-            Some(key) => Check::of(self.identity_of(&key)),
+            Some(key) if key.len() > KEY_BYTES_MAX => Check::wrong("the key is too long"),
+            Some(key) => match self.identity_of(&key) {
+                Some(identity) => Check::admitted(identity),
+                None => Check::wrong(UNKNOWN),
+            },
         }
     }
 
@@ -125,7 +130,7 @@ mod tests {
     #[test]
     fn keys_are_found_in_every_source_and_the_first_decides() {
         let keys = api_keys(&[("ci", "KEY-1"), ("bot", "KEY 2+")]);
-        let named = |name| Check::of(Identity::new("robots", name));
+        let named = |name| Check::admitted(Identity::new("robots", name).unwrap());
         for (lines, query, expected) in [
             (&[("x-api-key", "KEY-1")][..], None, named("ci")),
             (&[("x-api-key", "KEY 2+")], None, named("bot")),
@@ -138,10 +143,18 @@ mod tests {
             (&[], Some("a=1&%6bey=%4bEY-1"), named("ci")),
             (&[], Some("key="), Check::Absent),
             (&[("x-api-key", "")], Some("key=KEY-1"), named("ci")),
-            (&[("x-api-key", "WRONG")], Some("key=KEY-1"), Check::Wrong),
-            (&[("cookie", "key=WRONG")], Some("key=KEY-1"), Check::Wrong),
+            (
+                &[("x-api-key", "WRONG")],
+                Some("key=KEY-1"),
+                Check::wrong(UNKNOWN),
+            ),
+            (
+                &[("cookie", "key=WRONG")],
+                Some("key=KEY-1"),
+                Check::wrong(UNKNOWN),
+            ),
             (&[("x-api-key", "KEY-1")], Some("key=WRONG"), named("ci")),
-            (&[("x-api-key", "key-1")], None, Check::Wrong),
+            (&[("x-api-key", "key-1")], None, Check::wrong(UNKNOWN)),
             (&[], None, Check::Absent),
         ] {
             let mut headers = HeaderMap::new();
@@ -161,10 +174,10 @@ mod tests {
             let query = format!("key={key}");
             keys.check(&HeaderMap::new(), Some(&query))
         };
-        assert_eq!(check(&huge), Check::Wrong);
+        assert_eq!(check(&huge), Check::wrong("the key is too long"));
         assert_eq!(
             check(&longest),
-            Check::of(Identity::new("robots", "longest"))
+            Check::admitted(Identity::new("robots", "longest").unwrap())
         );
     }
 

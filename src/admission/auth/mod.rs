@@ -10,6 +10,9 @@ mod decoy;
 mod htpasswd;
 mod jwks;
 mod password;
+mod proof;
+mod requirement;
+mod revoked;
 mod source;
 mod verified;
 mod verifier;
@@ -18,13 +21,17 @@ pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
 pub use password::{HashPasswordError, hash_password};
+pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
+pub(super) use requirement::Requirement;
+pub use requirement::{Denial, Objection};
 pub(super) use source::Source;
 
-use super::Identity;
+use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
-use http::header::{HeaderMap, HeaderValue, InvalidHeaderName};
+use http::header::{HeaderValue, InvalidHeaderName};
+use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -37,27 +44,19 @@ pub struct Methods(BTreeMap<String, Arc<Method>>);
 /// One of `[auth.*]`.
 #[derive(Debug)]
 pub struct Method {
-    name: String,
-    challenge: HeaderValue,
+    name: Arc<str>,
+    /// For `WWW-Authenticate`, where the method can be asked for in that way.
+    challenge: Option<HeaderValue>,
     kind: Kind,
+    revoked: Revoked,
 }
 
 #[derive(Debug)]
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
-}
-
-/// What a method says to a handshake.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    Admitted(Identity),
-    /// There is no credential of this kind.
-    Absent,
-    /// There is one, and it is not good.
-    Wrong,
-    /// There is one, and it cannot be looked at now.
-    Busy,
+    /// Whoever shows no credential at all.
+    Anonymous(Identity),
 }
 
 /// Why the methods could not be set up.
@@ -82,8 +81,8 @@ pub enum MethodError {
         /// What is wrong with it.
         source: InvalidHeaderName,
     },
-    /// The name of a key would be an identity with control characters.
-    #[error("auth method `{method}`: the name of a key holds a control character")]
+    /// The name of a key or of guests would be an identity with control characters.
+    #[error("auth method `{method}`: a name holds a control character")]
     KeyName {
         /// Key under `[auth]`.
         method: String,
@@ -128,73 +127,109 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::Anonymous(anonymous) => {
+                let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
+                Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
+                    method: name.clone(),
+                })?)
+            }
         };
         Self::new(name, kind)
     }
 
     fn new(name: String, kind: Kind) -> Result<Self, MethodError> {
         let challenge = match &kind {
-            Kind::ApiKey(_) => format!("ApiKey realm={}", quoted(&name)),
-            Kind::Basic(basic) => basic.challenge(),
+            Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
+            Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::Anonymous(_) => None,
         };
-        let challenge = HeaderValue::from_bytes(challenge.as_bytes());
+        let challenge = challenge.map(HeaderValue::try_from).transpose();
         Ok(Self {
-            challenge: challenge.map_err(|_| MethodError::Realm {
-                method: name.clone(),
-            })?,
-            name,
+            name: name.as_str().into(),
+            challenge: challenge.map_err(|_| MethodError::Realm { method: name })?,
             kind,
+            revoked: Revoked::default(),
         })
     }
 
     /// Its key under `[auth]`.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
     /// Never ends: reads the method's files again when they change. What a change brings holds for
-    /// the next handshake; a file with a mistake is logged and changes nothing.
-    pub async fn follow(&self) {
+    /// the next handshake, and whom it takes away is `departed`; a file with a mistake is logged and
+    /// changes nothing.
+    pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) => std::future::pending().await,
-            Kind::Basic(basic) => basic.follow(&self.name).await,
+            Kind::ApiKey(_) | Kind::Anonymous(_) => std::future::pending().await,
+            Kind::Basic(basic) => basic.follow(&self.name, departed).await,
         }
     }
 
+    /// From now on the token of that id admits nobody. The last 100,000 are remembered, for as long as the
+    /// process lives.
+    pub fn refuse_token(&self, id: &str) {
+        self.revoked.add(id);
+    }
+
     /// Cancel-safe.
-    pub(super) async fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Check {
+    async fn check(&self, ask: &Ask<'_>) -> Check {
+        match self.look_at(ask).await {
+            Check::Admitted(proof) if self.is_revoked(&proof) => Check::wrong("it was revoked"),
+            check => check,
+        }
+    }
+
+    fn is_revoked(&self, proof: &Proof) -> bool {
+        let id = proof.token_id.as_deref();
+        id.is_some_and(|id| self.revoked.has(id))
+    }
+
+    async fn look_at(&self, ask: &Ask<'_>) -> Check {
         match &self.kind {
-            Kind::ApiKey(keys) => keys.check(headers, query),
-            Kind::Basic(basic) => basic.check(&self.name, headers).await,
+            Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
+            Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
     }
 
     /// For `WWW-Authenticate`.
-    pub(super) fn challenge(&self) -> &HeaderValue {
-        &self.challenge
+    fn challenge(&self) -> Option<&HeaderValue> {
+        self.challenge.as_ref()
     }
 
     /// Where it looks for credentials, which no upstream shall see.
-    pub(super) fn sources(&self) -> Vec<Source> {
+    fn sources(&self) -> Vec<Source> {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Anonymous(_) => Vec::new(),
         }
     }
 
-    /// Whether saying no is expensive; such methods are asked last.
-    pub(super) fn is_dear(&self) -> bool {
+    /// When it is asked, of several that are: what saying no costs.
+    fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) => false,
-            Kind::Basic(_) => true,
+            Kind::ApiKey(_) => Rank::Cheap,
+            Kind::Basic(_) => Rank::Dear,
+            Kind::Anonymous(_) => Rank::Stranger,
         }
     }
 }
 
-impl Check {
-    fn of(identity: Option<Identity>) -> Self {
-        identity.map_or(Self::Wrong, Self::Admitted)
-    }
+/// Told of each identity that a method vouches for no longer.
+pub type Departed = dyn Fn(&Identity) + Send + Sync;
+
+/// From the first that is asked to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// A few microseconds of this thread.
+    Cheap,
+    /// Milliseconds of another.
+    Dear,
+    /// Only who has shown nothing to the others.
+    Stranger,
 }
 
 fn load(
@@ -250,7 +285,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let methods = Methods::build(&[basic(file.path().to_owned(), "lab")]).unwrap();
         assert_eq!(methods.all().len(), 1);
-        assert_eq!(methods.named("devices").unwrap().name(), "devices");
+        assert_eq!(methods.named("devices").unwrap().name().as_ref(), "devices");
         assert!(methods.named("people").is_none());
     }
 

@@ -1,9 +1,11 @@
 //! `[auth.*]`: ways to prove who one is. One file a kind; here is how `kind` chooses among them.
 
+mod anonymous;
 mod api_key;
 mod basic;
 mod source;
 
+pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
@@ -30,6 +32,8 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `anonymous`
+    Anonymous(Anonymous),
 }
 
 /// The word of each kind.
@@ -37,9 +41,14 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
+    Anonymous,
 }
 
-const KINDS: &[(&str, Word)] = &[("basic", Word::Basic), ("api_key", Word::ApiKey)];
+const KINDS: &[(&str, Word)] = &[
+    ("basic", Word::Basic),
+    ("api_key", Word::ApiKey),
+    ("anonymous", Word::Anonymous),
+];
 
 impl Section for AuthMethod {
     const HEADING: &'static str = "`[auth.NAME]`";
@@ -52,7 +61,11 @@ impl Section for AuthMethod {
 
     fn keys() -> Vec<Key> {
         let mut shape = choice(KINDS).shape();
-        shape.sections = vec![Outline::of::<Basic>(), Outline::of::<ApiKeys>()];
+        shape.sections = vec![
+            Outline::of::<Basic>(),
+            Outline::of::<ApiKeys>(),
+            Outline::of::<Anonymous>(),
+        ];
         vec![Key {
             name: "kind",
             doc: &[" What the method checks."],
@@ -65,6 +78,7 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+            Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
         Some(Self { name, kind })
@@ -82,6 +96,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
 }
