@@ -297,6 +297,7 @@ mod tests {
             own_origin: None,
             client: client.parse().ok(),
             purpose,
+            original: crate::admission::Original::of_a_test(),
         };
         admission.admit(&ask).await
     }

@@ -11,6 +11,7 @@ mod key;
 mod limits;
 mod network;
 mod origin;
+mod original;
 mod rate;
 mod store;
 
@@ -21,6 +22,7 @@ pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
+pub use original::Original;
 pub use rate::{RateLimiter, housekeeping};
 
 use crate::config;
@@ -58,6 +60,8 @@ pub struct Ask<'a> {
     pub client: Option<IpAddr>,
     /// What it is for.
     pub purpose: Purpose,
+    /// What a service that is asked about it is told.
+    pub original: Original<'a>,
 }
 
 /// What a request is for, as far as pages of other origins are concerned.
@@ -323,6 +327,7 @@ mod tests {
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
             client: None,
             purpose: Purpose::Session,
+            original: Original::of_a_test(),
         };
         admission.admit(&ask).await
     }

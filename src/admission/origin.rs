@@ -274,6 +274,7 @@ mod tests {
             own_origin: own,
             client: None,
             purpose,
+            original: crate::admission::Original::of_a_test(),
         };
         rule.check(&ask).map_err(|refusal| refusal.label())
     }

@@ -48,7 +48,9 @@ mod url;
 mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
-pub use auth::{Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use auth::{
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource, ForwardAuth,
+};
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};

@@ -214,7 +214,7 @@ impl<'a> Story<'a> {
 
     /// What admission judges.
     pub(super) fn ask<'p>(
-        &self,
+        &'p self,
         parts: &'p Parts,
         target: &'p Target,
         purpose: admission::Purpose,
@@ -229,6 +229,14 @@ impl<'a> Story<'a> {
             own_origin: is_from_page.then(own_origin).flatten(),
             client: self.client.address,
             purpose,
+            original: admission::Original {
+                method: &parts.method,
+                target,
+                authority: self.client.asked_for(),
+                scheme: self.client.scheme,
+                chain: &self.client.chain,
+                request_id: self.id.as_str(),
+            },
         }
     }
 

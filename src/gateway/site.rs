@@ -333,7 +333,7 @@ fn add(
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever
-/// route: every header that any route sets is the gateway's on all of them.
+/// route: every header that any route or method sets is the gateway's on all of them.
 fn reserved(settings: &Settings) -> Reserved {
     let names = settings.routes.iter().flat_map(|route| {
         let set = route
@@ -345,5 +345,6 @@ fn reserved(settings: &Settings) -> Reserved {
     });
     // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
     let told_by_proxies = settings.server.client_ip_header.as_str();
-    Reserved::new(names.chain([told_by_proxies]))
+    let told_by_methods = settings.auth.iter().flat_map(|one| one.header_names());
+    Reserved::new(names.chain(told_by_methods).chain([told_by_proxies]))
 }

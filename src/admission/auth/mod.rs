@@ -7,6 +7,7 @@ mod api_key;
 mod basic;
 mod cost;
 mod decoy;
+mod forward;
 mod htpasswd;
 mod jwks;
 mod password;
@@ -18,6 +19,7 @@ mod verified;
 mod verifier;
 
 pub use cost::PasswordHashError;
+pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
 pub use password::{HashPasswordError, hash_password};
@@ -30,6 +32,7 @@ use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
+use forward::Forward;
 use http::header::{HeaderValue, InvalidHeaderName};
 use revoked::Revoked;
 use std::collections::BTreeMap;
@@ -55,6 +58,7 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
+    Forward(Arc<Forward>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -80,6 +84,14 @@ pub enum MethodError {
         method: String,
         /// What is wrong with it.
         source: InvalidHeaderName,
+    },
+    /// The authentication service of a method cannot be asked.
+    #[error("auth method `{method}`")]
+    Service {
+        /// Key under `[auth]`.
+        method: String,
+        /// Why.
+        source: crate::tls::TlsError,
     },
     /// The name of a key or of guests would be an identity with control characters.
     #[error("auth method `{method}`: a name holds a control character")]
@@ -127,6 +139,7 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::ForwardAuth(settings) => Kind::Forward(Arc::new(forward(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -141,7 +154,8 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
-            Kind::Anonymous(_) => None,
+            // The service has challenges of its own.
+            Kind::Forward(_) | Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
         Ok(Self {
@@ -164,6 +178,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(_) | Kind::Anonymous(_) => std::future::pending().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
+            Kind::Forward(forward) => forward.follow().await,
         }
     }
 
@@ -190,6 +205,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
             Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::Forward(forward) => forward.check(ask).await,
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
     }
@@ -204,7 +220,8 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
-            Kind::Anonymous(_) => Vec::new(),
+            // What the service reads is not known, and the upstream may need it too.
+            Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
@@ -213,6 +230,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
+            Kind::Forward(_) => Rank::Remote,
             Kind::Anonymous(_) => Rank::Stranger,
         }
     }
@@ -228,6 +246,8 @@ enum Rank {
     Cheap,
     /// Milliseconds of another.
     Dear,
+    /// The time that a service takes.
+    Remote,
     /// Only who has shown nothing to the others.
     Stranger,
 }
@@ -238,6 +258,13 @@ fn load(
     verifier: Arc<Verifier>,
 ) -> Result<Basic, MethodError> {
     Basic::load(settings, verifier).map_err(|source| MethodError::PasswordFile {
+        method: method.to_owned(),
+        source,
+    })
+}
+
+fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
+    Forward::new(method, settings).map_err(|source| MethodError::Service {
         method: method.to_owned(),
         source,
     })

@@ -230,6 +230,7 @@ mod tests {
             own_origin: None,
             client: None,
             purpose: Purpose::Session,
+            original: crate::admission::Original::of_a_test(),
         };
         match requirement.judge(&ask).await {
             Ok(proofs) => {
@@ -355,6 +356,7 @@ mod tests {
             own_origin: None,
             client: None,
             purpose: Purpose::Session,
+            original: crate::admission::Original::of_a_test(),
         };
         let denial = requirement.judge(&ask).await.unwrap_err();
         let expected = "a: the key is not known; b: there is no credential";

@@ -3,12 +3,14 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod forward;
 mod source;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use forward::ForwardAuth;
 pub use source::CredentialSource;
 
 use super::kind::{Kind, choice};
@@ -32,8 +34,20 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `forward_auth`
+    ForwardAuth(ForwardAuth),
     /// `anonymous`
     Anonymous(Anonymous),
+}
+
+impl AuthMethod {
+    /// The headers that it sets in what goes to the upstream, or that tell it who somebody is.
+    pub fn header_names(&self) -> Vec<&str> {
+        match &self.kind {
+            AuthKind::ForwardAuth(service) => service.header_names(),
+            AuthKind::Basic(_) | AuthKind::ApiKey(_) | AuthKind::Anonymous(_) => Vec::new(),
+        }
+    }
 }
 
 /// The word of each kind.
@@ -41,12 +55,14 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
+    ForwardAuth,
     Anonymous,
 }
 
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
+    ("forward_auth", Word::ForwardAuth),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -64,6 +80,7 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
+            Outline::of::<ForwardAuth>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -78,6 +95,7 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+            Word::ForwardAuth => AuthKind::ForwardAuth(ForwardAuth::read(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -96,6 +114,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("forward_auth", Outline::of::<ForwardAuth>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
