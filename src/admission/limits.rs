@@ -296,6 +296,7 @@ mod tests {
             query: None,
             own_origin: None,
             client: client.parse().ok(),
+            certificate: None,
             purpose,
             original: crate::admission::Original::of_a_test(),
         };

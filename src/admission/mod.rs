@@ -27,6 +27,7 @@ pub use rate::{RateLimiter, housekeeping};
 
 use crate::config;
 use crate::http::Origin;
+use crate::tls::ClientCertificate;
 use auth::{Denial, Lifetime, Method, Proof, Requirement, Source};
 use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
@@ -56,6 +57,8 @@ pub struct Ask<'a> {
     /// The origin that the request was sent to, to be compared with that of the page that asks;
     /// `None` if no page does, or if its host is not one that the gateway answers for.
     pub own_origin: Option<Origin>,
+    /// The certificate that it showed when it began TLS.
+    pub certificate: Option<&'a ClientCertificate>,
     /// Whose limits count; `None` on a unix socket.
     pub client: Option<IpAddr>,
     /// What it is for.
@@ -325,6 +328,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
+            certificate: None,
             client: None,
             purpose: Purpose::Session,
             original: Original::of_a_test(),

@@ -273,6 +273,7 @@ mod tests {
             query: None,
             own_origin: own,
             client: None,
+            certificate: None,
             purpose,
             original: crate::admission::Original::of_a_test(),
         };

@@ -49,7 +49,8 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
-    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource, ForwardAuth,
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClientCert,
+    CredentialSource, ForwardAuth, NamePattern,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

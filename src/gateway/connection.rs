@@ -11,6 +11,7 @@ use super::tunnel::Tunnel;
 use super::{Gate, Site, request, tunnel};
 use crate::http::Scheme;
 use crate::net::{Accepted, Stream};
+use crate::tls::ClientCertificate;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
@@ -62,6 +63,8 @@ pub(super) struct Exchange {
     pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     server_name: Option<String>,
+    /// The certificate that it showed then.
+    pub(super) certificate: Option<Box<ClientCertificate>>,
     /// To and from the guard.
     pub(super) link: Arc<Link>,
     /// Of the handshakes in flight.
@@ -133,6 +136,7 @@ pub(super) async fn serve(arrival: Arrival) {
         destination,
         scheme,
         server_name,
+        certificate,
         slot,
     }) = arrived
     else {
@@ -148,6 +152,7 @@ pub(super) async fn serve(arrival: Arrival) {
         destination,
         scheme,
         server_name,
+        certificate,
         site,
         link: Arc::default(),
         slot: slots::Held::new(slot),

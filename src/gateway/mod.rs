@@ -128,16 +128,23 @@ impl Gate {
         let gate = Arc::clone(self);
         let departed: Arc<Departed> = Arc::new(move |identity| {
             let identity = identity.to_string();
-            let sessions = gate.revoke(&Revocation::Identity(&identity));
-            info!(
-                identity,
-                sessions, "the sessions of someone who was removed are closed"
-            );
+            gate.end_those_of(&Revocation::Identity(&identity), "someone who was removed");
         });
-        let mut work = self.site().background(&departed);
+        let gate = Arc::clone(self);
+        let revoked: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |id| {
+            gate.end_those_of(&Revocation::Certificate(id), "a revoked certificate");
+        });
+        let mut work = self.site().background(&departed, &revoked);
         let gate = Arc::clone(self);
         work.push(Box::pin(async move { gate.registry.expire().await }));
         work
+    }
+
+    fn end_those_of(&self, revocation: &Revocation<'_>, whose: &str) {
+        let sessions = self.revoke(revocation);
+        if sessions > 0 {
+            info!(?revocation, sessions, "the sessions of {whose} are closed");
+        }
     }
 
     /// What `revocation` takes back holds no session any more: its sessions are closed with 3000. A token is

@@ -227,6 +227,7 @@ impl<'a> Story<'a> {
             headers: &parts.headers,
             query: target.query.as_deref(),
             own_origin: is_from_page.then(own_origin).flatten(),
+            certificate: exchange.certificate.as_deref(),
             client: self.client.address,
             purpose,
             original: admission::Original {

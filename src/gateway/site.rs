@@ -180,8 +180,12 @@ impl Site {
     }
 
     /// The work that goes on behind the handshakes: names resolved again, files followed. Who can no longer
-    /// prove to be who it was is `departed`.
-    pub(super) fn background(self: &Arc<Self>, departed: &Arc<Departed>) -> Vec<Background> {
+    /// prove to be who it was is `departed`, whose certificate is on a list now is `revoked` by its id.
+    pub(super) fn background(
+        self: &Arc<Self>,
+        departed: &Arc<Departed>,
+        revoked: &Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
         for pool in &self.pools {
             let pool = Arc::clone(pool);
@@ -194,12 +198,12 @@ impl Site {
         let limiters = self.services.iter().flat_map(|service| service.limiters());
         work.push(Box::pin(admission::housekeeping(limiters.collect())));
         for index in 0..self.listeners.len() {
-            let site = self.clone();
+            let (site, revoked) = (self.clone(), Arc::clone(revoked));
             work.push(Box::pin(async move {
                 let entrance = &site.listeners[index];
                 let follow = async {
                     if let Some(tls) = &entrance.tls {
-                        tls.follow().await;
+                        tls.follow(&*revoked).await;
                     }
                 };
                 tokio::join!(follow, entrance.tls_log.report());

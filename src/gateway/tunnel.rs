@@ -14,6 +14,7 @@ use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
 use crate::relay::{Early, Negotiated, Outcome, Relayed, relay};
 use crate::session::{Evidence, Expiry, Grounds, Record, Session};
+use crate::tls::ClientCertificate;
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -70,7 +71,7 @@ pub(super) async fn open(
         identity: identity.as_deref(),
         subprotocol: opened.subprotocol.as_deref(),
     });
-    let session = match grounds(&permit) {
+    let session = match grounds(&permit, story.exchange.certificate.as_deref()) {
         Some(grounds) => session.resting_on(grounds),
         None => session,
     };
@@ -89,13 +90,14 @@ pub(super) async fn open(
 }
 
 /// What the session rests on, where that is more than its identity.
-fn grounds(permit: &Permit) -> Option<Grounds> {
+fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<Grounds> {
     let expiry = permit.lifetime().map(|lifetime| Expiry {
         at: lifetime.ends,
         code: lifetime.code,
     });
     let is_plain = |proof: &Proof| proof.token_id.is_none();
-    if expiry.is_none() && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
+    let is_bare = expiry.is_none() && certificate.is_none();
+    if is_bare && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
         return None;
     }
     let evidence = |proof: &Proof| Evidence {
@@ -106,6 +108,7 @@ fn grounds(permit: &Permit) -> Option<Grounds> {
     Some(Grounds {
         expiry,
         proofs: permit.proofs.iter().map(evidence).collect(),
+        certificate: certificate.map(|certificate| certificate.id.clone()),
     })
 }
 

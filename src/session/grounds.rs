@@ -10,6 +10,9 @@ pub struct Grounds {
     pub expiry: Option<Expiry>,
     /// Each of them.
     pub proofs: Box<[Evidence]>,
+    /// The certificate that the client showed when it began TLS, whether it was asked for its identity
+    /// or not.
+    pub certificate: Option<Box<str>>,
 }
 
 /// When a session is to end with what it rests on.
@@ -44,6 +47,8 @@ pub enum Revocation<'a> {
         /// `jti`, serial number.
         id: &'a str,
     },
+    /// A client's certificate, by its id.
+    Certificate(&'a str),
     /// One session, by the id of its handshake.
     Session(&'a str),
 }
@@ -55,7 +60,7 @@ impl Evidence {
             Revocation::Token { method, id } => {
                 *self.method == *method && self.token_id.as_deref() == Some(id)
             }
-            Revocation::Session(_) => false,
+            Revocation::Certificate(_) | Revocation::Session(_) => false,
         }
     }
 }
@@ -63,8 +68,11 @@ impl Evidence {
 impl Grounds {
     /// Whether one of the proofs is taken back.
     pub(super) fn are_taken_back_by(&self, revocation: &Revocation<'_>) -> bool {
-        self.proofs
-            .iter()
-            .any(|proof| proof.is_taken_back_by(revocation))
+        let is_shown = self.certificate.as_deref().map(Revocation::Certificate);
+        is_shown.as_ref() == Some(revocation)
+            || self
+                .proofs
+                .iter()
+                .any(|proof| proof.is_taken_back_by(revocation))
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Latest {
 enum Kept {
     Identity(Box<str>),
     Token { method: Box<str>, id: Box<str> },
+    Certificate(Box<str>),
 }
 
 impl Latest {
@@ -37,6 +38,7 @@ impl Latest {
                 method: method.into(),
                 id: id.into(),
             },
+            Revocation::Certificate(id) => Kept::Certificate(id.into()),
             // It is live, or it is none.
             Revocation::Session(_) => return,
         };
@@ -72,6 +74,7 @@ impl Kept {
         match self {
             Self::Identity(identity) => Revocation::Identity(identity),
             Self::Token { method, id } => Revocation::Token { method, id },
+            Self::Certificate(id) => Revocation::Certificate(id),
         }
     }
 }

@@ -307,6 +307,7 @@ mod tests {
         session().resting_on(Grounds {
             expiry: Some(Expiry { at, code: 3000 }),
             proofs: Box::default(),
+            certificate: None,
         })
     }
 
@@ -364,6 +365,7 @@ mod tests {
             session().resting_on(Grounds {
                 expiry: None,
                 proofs: proofs.into(),
+                certificate: None,
             })
         };
         let all = || {
@@ -411,6 +413,7 @@ mod tests {
                     token_id: None,
                 }]
                 .into(),
+                certificate: None,
             })
         };
         let before = now();

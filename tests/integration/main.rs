@@ -15,6 +15,7 @@ mod backpressure;
 mod basic_auth;
 mod capacity;
 mod client_address;
+mod client_cert;
 mod control_frames;
 mod cors;
 mod documentation;

@@ -5,6 +5,7 @@
 
 mod api_key;
 mod basic;
+mod client_cert;
 mod cost;
 mod decoy;
 mod forward;
@@ -32,6 +33,7 @@ use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
+use client_cert::ClientCert;
 use forward::Forward;
 use http::header::{HeaderValue, InvalidHeaderName};
 use revoked::Revoked;
@@ -58,6 +60,7 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
+    ClientCert(ClientCert),
     Forward(Arc<Forward>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
@@ -139,6 +142,7 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
             AuthKind::ForwardAuth(settings) => Kind::Forward(Arc::new(forward(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
@@ -154,6 +158,7 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
             // The service has challenges of its own.
             Kind::Forward(_) | Kind::Anonymous(_) => None,
         };
@@ -176,7 +181,9 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::Anonymous(_) => std::future::pending().await,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
+                std::future::pending().await
+            }
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
             Kind::Forward(forward) => forward.follow().await,
         }
@@ -205,6 +212,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
             Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
             Kind::Forward(forward) => forward.check(ask).await,
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
@@ -220,15 +228,15 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
-            // What the service reads is not known, and the upstream may need it too.
-            Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
+            // What a service reads is not known, and the upstream may need it too.
+            Kind::ClientCert(_) | Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::ClientCert(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Forward(_) => Rank::Remote,
             Kind::Anonymous(_) => Rank::Stranger,

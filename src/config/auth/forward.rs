@@ -1,8 +1,11 @@
 //! `kind = "forward_auth"`
 
+use crate::config::Scheme;
 use crate::config::header::header_name;
 use crate::config::kind::{boolean, count, duration, existing_file, list, or_off};
-use crate::config::section::section;
+use crate::config::problem::Problem;
+use crate::config::reader::Table;
+use crate::config::section::{Section, section};
 use crate::config::url::{Url, url};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +56,17 @@ recheck = "5m"
 }
 
 impl ForwardAuth {
+    /// Reads it, and what its keys say together.
+    pub(super) fn checked(table: &Table<'_>) -> Option<Self> {
+        let service = Self::read(table)?;
+        if service.ca.is_some() && service.url.scheme == Scheme::Http {
+            let problem = Problem::new("`ca` has no meaning without TLS");
+            let problem = problem.help("write `https://` in `url`, or leave `ca` out");
+            table.blame("ca", problem);
+        }
+        Some(service)
+    }
+
     /// What the service says who somebody is by.
     pub(super) fn header_names(&self) -> Vec<&str> {
         let copied = self.copy_headers.iter().chain(&self.identity_header);

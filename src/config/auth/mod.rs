@@ -3,6 +3,7 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod client_cert;
 mod forward;
 mod source;
 
@@ -10,6 +11,7 @@ pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use client_cert::{CertificateName, ClientCert, NamePattern};
 pub use forward::ForwardAuth;
 pub use source::CredentialSource;
 
@@ -34,6 +36,8 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `client_cert`
+    ClientCert(ClientCert),
     /// `forward_auth`
     ForwardAuth(ForwardAuth),
     /// `anonymous`
@@ -45,7 +49,7 @@ impl AuthMethod {
     pub fn header_names(&self) -> Vec<&str> {
         match &self.kind {
             AuthKind::ForwardAuth(service) => service.header_names(),
-            AuthKind::Basic(_) | AuthKind::ApiKey(_) | AuthKind::Anonymous(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }
@@ -55,6 +59,7 @@ impl AuthMethod {
 enum Word {
     Basic,
     ApiKey,
+    ClientCert,
     ForwardAuth,
     Anonymous,
 }
@@ -62,6 +67,7 @@ enum Word {
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
+    ("client_cert", Word::ClientCert),
     ("forward_auth", Word::ForwardAuth),
     ("anonymous", Word::Anonymous),
 ];
@@ -80,6 +86,7 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
+            Outline::of::<ClientCert>(),
             Outline::of::<ForwardAuth>(),
             Outline::of::<Anonymous>(),
         ];
@@ -95,7 +102,8 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
-            Word::ForwardAuth => AuthKind::ForwardAuth(ForwardAuth::read(table)?),
+            Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
+            Word::ForwardAuth => AuthKind::ForwardAuth(ForwardAuth::checked(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -114,6 +122,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("client_cert", Outline::of::<ClientCert>()),
             of_kind("forward_auth", Outline::of::<ForwardAuth>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))

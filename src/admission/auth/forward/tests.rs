@@ -103,6 +103,7 @@ async fn check(forward: &Arc<Forward>, cookie: &'static str) -> Check {
         own_origin: None,
         client: None,
         purpose: Purpose::Session,
+        certificate: None,
         original: Original::of_a_test(),
     };
     forward.check(&ask).await

@@ -120,6 +120,7 @@ mod tests {
             own_origin: None,
             client: None,
             purpose: Purpose::Session,
+            certificate: None,
             original: Original {
                 method: &Method::GET,
                 target: &target,
