@@ -292,13 +292,10 @@ mod tests {
             headers.insert("cookie", format!("key={key}").parse().unwrap());
         }
         let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
             client: client.parse().ok(),
             certificate: None,
             purpose,
-            original: crate::admission::Original::of_a_test(),
+            ..Ask::of(&headers, None)
         };
         admission.admit(&ask).await
     }
@@ -423,7 +420,12 @@ mod tests {
             ..settings()
         });
         let mut permits = Vec::new();
-        for purpose in [Purpose::Session, Purpose::Reading, Purpose::Writing] {
+        for purpose in [
+            Purpose::Session,
+            Purpose::Ticket,
+            Purpose::Reading,
+            Purpose::Writing,
+        ] {
             let admitted = admit_for(purpose, &admission, "10.0.0.1", "").await;
             permits.push(admitted.unwrap());
         }

@@ -28,7 +28,7 @@ pub use rate::{RateLimiter, housekeeping};
 use crate::config;
 use crate::http::Origin;
 use crate::tls::ClientCertificate;
-use auth::{Denial, Lifetime, Method, Proof, Requirement, Source};
+use auth::{Denial, Lifetime, Marked, Method, Proof, Requirement, Source};
 use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use limits::Limits;
@@ -50,10 +50,14 @@ pub struct Admission {
 /// What a handshake is judged by. Cannot be printed, as there are credentials in it.
 #[derive(Clone)]
 pub struct Ask<'a> {
+    /// The route's name.
+    pub route: &'a str,
     /// As the client sent them.
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
+    /// What stood among the subprotocols, and was taken out.
+    pub credentials: &'a [Marked],
     /// The origin that the request was sent to, to be compared with that of the page that asks;
     /// `None` if no page does, or if its host is not one that the gateway answers for.
     pub own_origin: Option<Origin>,
@@ -72,6 +76,8 @@ pub struct Ask<'a> {
 pub enum Purpose {
     /// To become a session.
     Session,
+    /// To get a ticket, by which another request becomes one.
+    Ticket,
     /// To read: what any page may do, as browsers keep the answer from it.
     Reading,
     /// To change something.
@@ -154,7 +160,7 @@ impl Admission {
         self.limits.known(ask.client, identity)?;
         let seats = match ask.purpose {
             Purpose::Session => self.limits.seats(ask.client, identity)?,
-            Purpose::Reading | Purpose::Writing => Seats::default(),
+            Purpose::Ticket | Purpose::Reading | Purpose::Writing => Seats::default(),
         };
         Ok(Permit {
             proofs,
@@ -250,6 +256,24 @@ impl Refusal {
 }
 
 #[cfg(test)]
+impl<'a> Ask<'a> {
+    /// Of a program that asks for a session with these.
+    pub(crate) fn of(headers: &'a HeaderMap, query: Option<&'a str>) -> Self {
+        Self {
+            route: "",
+            headers,
+            query,
+            credentials: &[],
+            own_origin: None,
+            certificate: None,
+            client: None,
+            purpose: Purpose::Session,
+            original: Original::of_a_test(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod};
@@ -328,10 +352,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
-            certificate: None,
-            client: None,
-            purpose: Purpose::Session,
-            original: Original::of_a_test(),
+            ..Ask::of(headers, query)
         };
         admission.admit(&ask).await
     }

@@ -95,7 +95,7 @@ impl OriginRule {
         if ask.purpose == Purpose::Reading {
             return Ok(());
         }
-        if self.require && ask.purpose == Purpose::Session {
+        if self.require && matches!(ask.purpose, Purpose::Session | Purpose::Ticket) {
             return Err(OriginRefusal::Missing);
         }
         let is_open = matches!(self.admitted, Admitted::Listed { any: true, .. });
@@ -269,13 +269,9 @@ mod tests {
         }
         let own = own.map(|text| Origin::parse(text).unwrap());
         let ask = Ask {
-            headers: &headers,
-            query: None,
             own_origin: own,
-            client: None,
-            certificate: None,
             purpose,
-            original: crate::admission::Original::of_a_test(),
+            ..Ask::of(&headers, None)
         };
         rule.check(&ask).map_err(|refusal| refusal.label())
     }

@@ -27,6 +27,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod method;
 mod network;
 mod origin;
 mod path;
@@ -49,8 +50,9 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
-    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClientCert,
-    CredentialSource, ForwardAuth, NamePattern,
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
+    ClaimValue, ClientCert, CredentialSource, ForwardAuth, Jwt, KeyKind, KeySetPlace, NamePattern,
+    PublicKey, Ticket, TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

@@ -6,13 +6,13 @@ use super::connection::Exchange;
 use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
-use super::{plain, tunnel};
-use crate::admission;
+use super::{plain, ticket, tunnel};
+use crate::admission::{self, CorsRule, auth};
 use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
-use http::header::{CONNECTION, ORIGIN, UPGRADE};
+use http::header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -126,9 +126,13 @@ impl<'a> Story<'a> {
         &mut self,
         parts: &mut Parts,
         target: &Target,
-        handshake: Handshake,
+        mut handshake: Handshake,
     ) -> Result<Answer, Failure> {
         let exchange = self.exchange;
+        let offered = std::mem::take(&mut handshake.subprotocols);
+        // Before anything is matched: what is a credential is offered to nobody.
+        let offer = auth::Offer::split(offered, &exchange.site.markers);
+        handshake.subprotocols = offer.subprotocols;
         let entrance = exchange.site.listener(exchange.listener);
         let service = entrance
             .routes
@@ -136,11 +140,17 @@ impl<'a> Story<'a> {
             .clone();
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        let permit = service
-            .admission
-            .admit(&self.ask(parts, target, admission::Purpose::Session))
-            .await?;
-        tunnel::open(self, &service, permit, parts, target, handshake).await
+        let ask = admission::Ask {
+            credentials: &offer.credentials,
+            ..self.ask(parts, target, admission::Purpose::Session)
+        };
+        let permit = service.admission.admit(&ask).await?;
+        let mut answer = tunnel::open(self, &service, permit, parts, target, handshake).await?;
+        if let Some(Ok(marker)) = offer.answer.map(HeaderValue::try_from) {
+            let chosen = answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL);
+            chosen.or_insert(marker);
+        }
+        Ok(answer)
     }
 
     /// An ordinary request: the built-in upstream has a page, others are asked where the route says so.
@@ -151,10 +161,14 @@ impl<'a> Story<'a> {
         body: Incoming,
     ) -> Result<Answer, Failure> {
         self.is_plain = true;
+        if self.exchange.site.gives_tickets_at(&target.path) {
+            // On the heap: a handshake's future must not have room for it.
+            return Box::pin(ticket::serve(self, parts, target)).await;
+        }
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        if let Some(answer) = self.cors(&service, parts, target) {
+        if let Some(answer) = self.cors(&service, service.plain.cors.as_ref(), parts, target) {
             return answer;
         }
         if service.pool.is_builtin() {
@@ -168,25 +182,28 @@ impl<'a> Story<'a> {
     }
 
     /// Answers a preflight, and notes what any other answer is to say.
-    fn cors(
+    pub(super) fn cors(
         &mut self,
         service: &Service,
+        rule: Option<&Arc<CorsRule>>,
         parts: &Parts,
         target: &Target,
     ) -> Option<Result<Answer, Failure>> {
-        let rule = service.plain.cors.as_ref()?;
-        let mut marking = Marking::of(self, service, parts, target);
-        let answer = marking.preflight(self, service, rule, parts, target);
+        let mut marking = Marking::of(self, service, rule?, parts, target);
+        let answer = marking.preflight(self, service, parts, target);
         self.marking = Some(marking);
         answer
     }
 
     fn mark(&self, answer: &mut HeaderMap) {
-        let service = self.service.as_ref();
-        let rule = service.and_then(|service| service.plain.cors.as_ref());
-        if let (Some(marking), Some(rule)) = (&self.marking, rule) {
-            marking.apply(rule, answer);
+        if let Some(marking) = &self.marking {
+            marking.apply(answer);
         }
+    }
+
+    /// Notes whose rules hold from here on.
+    pub(super) fn serve_by(&mut self, service: &Arc<Service>) {
+        self.service = Some(Arc::clone(service));
     }
 
     async fn page(
@@ -226,6 +243,8 @@ impl<'a> Story<'a> {
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
+            route: self.service.as_ref().map_or("", |service| &service.name),
+            credentials: &[],
             own_origin: is_from_page.then(own_origin).flatten(),
             certificate: exchange.certificate.as_deref(),
             client: self.client.address,
@@ -242,7 +261,7 @@ impl<'a> Story<'a> {
     }
 
     /// Counts what is answered to everything but what becomes a session or is passed on.
-    fn count(&self, status: StatusCode, reason: &'static str) {
+    pub(super) fn count(&self, status: StatusCode, reason: &'static str) {
         let exchange = self.exchange;
         let listener = &exchange.site.listener(exchange.listener).name;
         let route = self.service.as_ref().map(|service| &service.name);

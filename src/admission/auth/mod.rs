@@ -11,11 +11,14 @@ mod decoy;
 mod forward;
 mod htpasswd;
 mod jwks;
+mod jwt;
+mod marker;
 mod password;
 mod proof;
 mod requirement;
 mod revoked;
 mod source;
+mod ticket;
 mod verified;
 mod verifier;
 
@@ -23,19 +26,23 @@ pub use cost::PasswordHashError;
 pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
+pub use jwt::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
+pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
 pub use requirement::{Denial, Objection};
 pub(super) use source::Source;
+pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
-use crate::config::{self, AuthKind, AuthMethod};
+use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
 use forward::Forward;
-use http::header::{HeaderValue, InvalidHeaderName};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
+use jwt::Jwt;
 use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
@@ -61,6 +68,8 @@ enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
     ClientCert(ClientCert),
+    Jwt(Box<Jwt>),
+    Ticket(Box<Tickets>),
     Forward(Arc<Forward>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
@@ -96,12 +105,23 @@ pub enum MethodError {
         /// Why.
         source: crate::tls::TlsError,
     },
+    /// The key set of a method cannot be used.
+    #[error("auth method `{method}`")]
+    Keys {
+        /// Key under `[auth]`.
+        method: String,
+        /// Why.
+        source: KeysError,
+    },
     /// The name of a key or of guests would be an identity with control characters.
     #[error("auth method `{method}`: a name holds a control character")]
     KeyName {
         /// Key under `[auth]`.
         method: String,
     },
+    /// The system has no random numbers.
+    #[error("no random numbers for the keys of tickets")]
+    Randomness,
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]
     Realm {
@@ -127,6 +147,26 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// Where credentials stand among subprotocols, for any of them: no route must take one for what is
+    /// offered.
+    pub fn markers(&self) -> Vec<Marker> {
+        let sources = self.0.values().flat_map(|method| method.sources());
+        let mut markers: Vec<Marker> = Vec::new();
+        for source in sources {
+            if let Source::Subprotocol(marker) = source
+                && !markers.contains(&marker)
+            {
+                markers.push(marker);
+            }
+        }
+        markers
+    }
+
+    /// The headers in which methods tell upstreams what they know.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.values().flat_map(|method| method.header_names())
+    }
+
     /// All of them, for those who follow their files.
     pub fn all(&self) -> Vec<Arc<Method>> {
         self.0.values().cloned().collect()
@@ -143,6 +183,8 @@ impl Method {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
             AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
+            AuthKind::Ticket(settings) => Kind::Ticket(Box::new(Tickets::new(&name, settings)?)),
             AuthKind::ForwardAuth(settings) => Kind::Forward(Arc::new(forward(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
@@ -159,6 +201,8 @@ impl Method {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
             Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
+            Kind::Ticket(_) => Some(format!("Ticket realm={}", quoted(&name))),
             // The service has challenges of its own.
             Kind::Forward(_) | Kind::Anonymous(_) => None,
         };
@@ -181,9 +225,10 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
                 std::future::pending().await
             }
+            Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
             Kind::Forward(forward) => forward.follow().await,
         }
@@ -210,12 +255,28 @@ impl Method {
 
     async fn look_at(&self, ask: &Ask<'_>) -> Check {
         match &self.kind {
-            Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
-            Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ApiKey(keys) => keys.check(ask),
+            Kind::Basic(basic) => basic.check(&self.name, ask).await,
+            Kind::Jwt(jwt) => jwt.check(ask),
             Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
+            Kind::Ticket(tickets) => tickets.check(ask),
             Kind::Forward(forward) => forward.check(ask).await,
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
+    }
+
+    /// What gives tickets, if this is what it does.
+    pub fn tickets(&self) -> Option<&Tickets> {
+        match &self.kind {
+            Kind::Ticket(tickets) => Some(tickets),
+            _ => None,
+        }
+    }
+
+    /// The headers in which it looks for credentials.
+    pub fn credential_headers(&self) -> Vec<HeaderName> {
+        let sources = self.sources().into_iter();
+        sources.filter_map(|source| source.header()).collect()
     }
 
     /// For `WWW-Authenticate`.
@@ -228,15 +289,29 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Jwt(jwt) => jwt.sources(),
+            Kind::Ticket(tickets) => tickets.sources(),
             // What a service reads is not known, and the upstream may need it too.
             Kind::ClientCert(_) | Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
+        }
+    }
+
+    fn header_names(&self) -> Vec<&HeaderName> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::Forward(forward) => forward.header_names().collect(),
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::ClientCert(_)
+            | Kind::Ticket(_)
+            | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::ClientCert(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Jwt(_) | Kind::Ticket(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Forward(_) => Rank::Remote,
             Kind::Anonymous(_) => Rank::Stranger,
@@ -285,6 +360,16 @@ fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodE
     }
     let started = Arc::new(Verifier::start().map_err(MethodError::Threads)?);
     Ok(Arc::clone(verifier.insert(started)))
+}
+
+fn sources(method: &str, settings: &[CredentialSource]) -> Result<Vec<Source>, MethodError> {
+    let source = |one| {
+        Source::new(one).map_err(|source| MethodError::Header {
+            method: method.to_owned(),
+            source,
+        })
+    };
+    settings.iter().map(source).collect()
 }
 
 /// RFC 9110 §5.6.4

@@ -66,10 +66,4 @@ impl ForwardAuth {
         }
         Some(service)
     }
-
-    /// What the service says who somebody is by.
-    pub(super) fn header_names(&self) -> Vec<&str> {
-        let copied = self.copy_headers.iter().chain(&self.identity_header);
-        copied.map(String::as_str).collect()
-    }
 }

@@ -3,21 +3,30 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod claim;
 mod client_cert;
 mod forward;
+mod jwt;
+mod public_key;
 mod source;
+mod ticket;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use claim::{ClaimRule, ClaimValue};
 pub use client_cert::{CertificateName, ClientCert, NamePattern};
 pub use forward::ForwardAuth;
+pub use jwt::{Jwt, KeySetPlace, TokenKeys};
+pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
+pub use ticket::Ticket;
 
 use super::kind::{Kind, choice};
 use super::reader::Table;
 use super::section::{Key, Outline, Presence, Section};
+use jwt::JwtKeys;
 use serde_json::{Value, json};
 
 /// One of `[auth.*]`.
@@ -38,20 +47,14 @@ pub enum AuthKind {
     ApiKey(ApiKeys),
     /// `client_cert`
     ClientCert(ClientCert),
+    /// `jwt`
+    Jwt(Box<Jwt>),
+    /// `ticket`
+    Ticket(Ticket),
     /// `forward_auth`
     ForwardAuth(ForwardAuth),
     /// `anonymous`
     Anonymous(Anonymous),
-}
-
-impl AuthMethod {
-    /// The headers that it sets in what goes to the upstream, or that tell it who somebody is.
-    pub fn header_names(&self) -> Vec<&str> {
-        match &self.kind {
-            AuthKind::ForwardAuth(service) => service.header_names(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// The word of each kind.
@@ -60,6 +63,8 @@ enum Word {
     Basic,
     ApiKey,
     ClientCert,
+    Jwt,
+    Ticket,
     ForwardAuth,
     Anonymous,
 }
@@ -68,6 +73,8 @@ const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
     ("client_cert", Word::ClientCert),
+    ("jwt", Word::Jwt),
+    ("ticket", Word::Ticket),
     ("forward_auth", Word::ForwardAuth),
     ("anonymous", Word::Anonymous),
 ];
@@ -87,6 +94,8 @@ impl Section for AuthMethod {
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
             Outline::of::<ClientCert>(),
+            Outline::of::<JwtKeys>(),
+            Outline::of::<Ticket>(),
             Outline::of::<ForwardAuth>(),
             Outline::of::<Anonymous>(),
         ];
@@ -103,6 +112,8 @@ impl Section for AuthMethod {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
             Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
+            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
+            Word::Ticket => AuthKind::Ticket(Ticket::read(table)?),
             Word::ForwardAuth => AuthKind::ForwardAuth(ForwardAuth::checked(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
@@ -123,6 +134,8 @@ impl Section for AuthMethod {
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
             of_kind("client_cert", Outline::of::<ClientCert>()),
+            of_kind("jwt", Outline::of::<JwtKeys>()),
+            of_kind("ticket", Outline::of::<Ticket>()),
             of_kind("forward_auth", Outline::of::<ForwardAuth>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))

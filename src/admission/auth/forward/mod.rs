@@ -21,7 +21,7 @@ use crate::config;
 use crate::fetch::{Asking, Fetcher, Limits};
 use crate::tls::TlsError;
 use cache::{Cache, Key};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -102,6 +102,11 @@ impl Forward {
             })),
             Verdict::Refuses(answer) => Check::Answered(answer),
         }
+    }
+
+    /// What the upstream is told in, and what the service says who somebody is by: no client can.
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.reading.header_names()
     }
 
     /// Follows the file with the roots; never ends.

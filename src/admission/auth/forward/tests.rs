@@ -2,7 +2,6 @@
 
 use super::super::proof::ServiceAnswer;
 use super::*;
-use crate::admission::{Original, Purpose};
 use crate::config::{ForwardAuth, Scheme, Url};
 use http::{HeaderValue, StatusCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,16 +96,7 @@ async fn check(forward: &Arc<Forward>, cookie: &'static str) -> Check {
     let mut headers = HeaderMap::new();
     headers.insert("cookie", HeaderValue::from_static(cookie));
     headers.insert("sec-websocket-key", HeaderValue::from_static("AAAA"));
-    let ask = Ask {
-        headers: &headers,
-        query: None,
-        own_origin: None,
-        client: None,
-        purpose: Purpose::Session,
-        certificate: None,
-        original: Original::of_a_test(),
-    };
-    forward.check(&ask).await
+    forward.check(&Ask::of(&headers, None)).await
 }
 
 fn admitted(check: Check) -> Proof {

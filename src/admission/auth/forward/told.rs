@@ -96,7 +96,6 @@ fn tell_request(original: &Original<'_>, host: &str, headers: &mut HeaderMap) {
 mod tests {
     use super::super::tests::settings;
     use super::*;
-    use crate::admission::Purpose;
     use crate::http::{Authority, Scheme, Target};
     use http::Method;
     use std::net::IpAddr;
@@ -115,12 +114,6 @@ mod tests {
         };
         let chain: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
-            client: None,
-            purpose: Purpose::Session,
-            certificate: None,
             original: Original {
                 method: &Method::GET,
                 target: &target,
@@ -129,6 +122,7 @@ mod tests {
                 chain: &chain,
                 request_id: "r1",
             },
+            ..Ask::of(&headers, None)
         };
         let told = Telling::new(&settings(80)).headers(&ask);
         let pairs = told

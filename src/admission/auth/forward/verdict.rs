@@ -61,6 +61,11 @@ impl Reading {
         }
     }
 
+    /// See [`super::Forward::header_names`].
+    pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.copied.iter().chain(&self.identity)
+    }
+
     /// The answer to a question that was asked at `asked`.
     pub(super) fn read(&self, asked: Instant, fetched: &Fetched) -> Result<Verdict, Fault> {
         match fetched.status {
