@@ -11,6 +11,7 @@ mod key;
 mod limits;
 mod network;
 mod origin;
+mod original;
 mod rate;
 mod store;
 mod witness;
@@ -22,6 +23,7 @@ pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
+pub use original::Original;
 pub use rate::{RateLimiter, housekeeping};
 pub use witness::Witness;
 
@@ -67,6 +69,8 @@ pub struct Ask<'a> {
     pub client: Option<IpAddr>,
     /// What it is for.
     pub purpose: Purpose,
+    /// What a service that is asked about it is told.
+    pub original: Original<'a>,
 }
 
 /// What a request is for, as far as pages of other origins are concerned.
@@ -290,6 +294,7 @@ impl<'a> Ask<'a> {
             certificate: None,
             client: None,
             purpose: Purpose::Session,
+            original: Original::of_a_test(),
         }
     }
 }

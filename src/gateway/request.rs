@@ -285,6 +285,14 @@ impl<'a> Story<'a> {
             certificate: exchange.certificate.as_deref(),
             client: self.client.address,
             purpose,
+            original: admission::Original {
+                method: &parts.method,
+                target,
+                authority: self.client.asked_for(),
+                scheme: self.client.scheme,
+                chain: &self.client.chain,
+                request_id: self.id.as_str(),
+            },
         }
     }
 

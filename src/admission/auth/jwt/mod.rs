@@ -11,16 +11,16 @@ mod verifier;
 
 pub use keys::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
 
+use super::jwks::Keys;
 use super::proof::{Fault, Lifetime, Proof};
 use super::source::Source;
 use super::{Check, MethodError, quoted};
 use crate::admission::{Ask, Identity};
-use crate::config::{self, ClaimRule, TokenKeys};
+use crate::config::{self, ClaimRule, KeySetPlace, TokenKeys};
 use claims::{Claims, Terms};
 use http::HeaderName;
 use http::header::InvalidHeaderName;
 use rules::Unspeakable;
-use std::sync::Arc;
 use std::time::SystemTime;
 use token::TokenFault;
 use tokio::time::Instant;
@@ -31,37 +31,13 @@ use verifier::Verifier;
 pub(super) struct Jwt {
     method: String,
     verifier: Verifier,
-    keys: Keys,
+    keys: Keys<KeySet>,
     identity_claim: String,
     require_claims: Vec<(String, ClaimRule)>,
     claims_to_headers: Vec<(String, HeaderName)>,
     sources: Vec<Source>,
     /// `None`: a session goes on when its token has expired.
     expire_code: Option<u16>,
-}
-
-#[derive(Debug)]
-struct Keys(Option<Arc<KeySet>>);
-impl Keys {
-    #[cfg(test)]
-    fn fixed(keys: KeySet) -> Self {
-        Self(Some(Arc::new(keys)))
-    }
-    #[cfg(test)]
-    fn none() -> Self {
-        Self(None)
-    }
-    fn new(settings: &TokenKeys) -> Self {
-        Self(match settings {
-            TokenKeys::Set { .. } => None,
-            TokenKeys::Public(key) => Some(Arc::new(KeySet::of_public_key(key))),
-            TokenKeys::Secret(secret) => Some(Arc::new(KeySet::of_secret(secret.expose()))),
-        })
-    }
-    fn current(&self) -> Option<Arc<KeySet>> {
-        self.0.clone()
-    }
-    fn unknown_kid(&self) {}
 }
 
 impl Jwt {
@@ -83,7 +59,7 @@ impl Jwt {
                     require_expiry: settings.require_expiry,
                 },
             },
-            keys: Keys::new(&settings.keys),
+            keys: keys(method, &settings.keys)?,
             identity_claim: settings.identity_claim.clone(),
             require_claims: settings.require_claims.clone(),
             claims_to_headers: headers.collect::<Result<_, _>>()?,
@@ -94,6 +70,11 @@ impl Jwt {
                 .collect::<Result<_, _>>()?,
             expire_code: settings.expire_code,
         })
+    }
+
+    /// Never ends: keeps the key set up to date.
+    pub(super) async fn follow(&self) {
+        self.keys.follow(&self.method).await;
     }
 
     /// The first place where there is a token decides.
@@ -143,6 +124,7 @@ impl Jwt {
                 lifetime: self.lifetime(claims, now),
                 token_id: claims.name("jti").map(String::into_boxed_str),
                 headers,
+                recheck: None,
             })),
         }
     }
@@ -165,6 +147,23 @@ impl Jwt {
     pub(super) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
         self.claims_to_headers.iter().map(|(_, name)| name)
     }
+}
+
+/// What tokens are verified by; blocks where that is in files.
+fn keys(method: &str, settings: &TokenKeys) -> Result<Keys<KeySet>, MethodError> {
+    let read = |text: &[u8]| KeySet::parse(text).map_err(|error| error.to_string());
+    let keys = match settings {
+        TokenKeys::Public(key) => Ok(Keys::fixed(KeySet::of_public_key(key))),
+        TokenKeys::Secret(secret) => Ok(Keys::fixed(KeySet::of_secret(secret.expose()))),
+        TokenKeys::Set { place, ca } => match place {
+            KeySetPlace::File(path) => Keys::file(path.clone(), read),
+            KeySetPlace::Url(url) => Keys::url(url.clone(), ca.clone(), read),
+        },
+    };
+    keys.map_err(|source| MethodError::Keys {
+        method: method.to_owned(),
+        source,
+    })
 }
 
 fn invalid(method: &str, source: InvalidHeaderName) -> MethodError {
