@@ -20,7 +20,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("follow", &[]),
     ("tls", &["config", "net", "follow"]),
     ("route", &["config"]),
-    ("admission", &["causes", "config", "http", "follow", "tls"]),
+    ("fetch", &["config", "http", "net", "tls"]),
+    (
+        "admission",
+        &["causes", "config", "http", "follow", "tls", "fetch"],
+    ),
     ("upstream", &["causes", "config", "http", "net", "tls"]),
     ("relay", &["frame", "net"]),
     ("session", &["relay"]),

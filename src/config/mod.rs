@@ -44,6 +44,7 @@ mod server;
 mod tests;
 mod tls;
 mod upstream;
+mod url;
 mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
@@ -73,6 +74,7 @@ pub use route::{
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use url::Url;
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod authority;
+mod cache_control;
 mod chunked;
 mod client;
 pub mod cookie;
@@ -34,6 +35,7 @@ pub mod fuzzing;
 
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
+pub use cache_control::CacheControl;
 pub use chunked::{ChunkError, Chunks};
 pub use client::Told;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};

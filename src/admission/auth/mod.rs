@@ -9,6 +9,7 @@ mod client_cert;
 mod cost;
 mod decoy;
 mod htpasswd;
+mod jwks;
 mod password;
 mod proof;
 mod requirement;
@@ -19,6 +20,7 @@ mod verifier;
 
 pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
+pub use jwks::KeysError;
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
