@@ -292,12 +292,10 @@ mod tests {
             headers.insert("cookie", format!("key={key}").parse().unwrap());
         }
         let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
             client: client.parse().ok(),
             certificate: None,
             purpose,
+            ..Ask::of(&headers, None)
         };
         admission.admit(&ask).await
     }

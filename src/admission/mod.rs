@@ -26,7 +26,7 @@ pub use rate::{RateLimiter, housekeeping};
 use crate::config;
 use crate::http::Origin;
 use crate::tls::ClientCertificate;
-use auth::{Denial, Lifetime, Method, Proof, Requirement, Source};
+use auth::{Denial, Lifetime, Marked, Method, Proof, Requirement, Source};
 use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use limits::Limits;
@@ -52,6 +52,8 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
+    /// What stood among the subprotocols, and was taken out.
+    pub credentials: &'a [Marked],
     /// The origin that the request was sent to, to be compared with that of the page that asks;
     /// `None` if no page does, or if its host is not one that the gateway answers for.
     pub own_origin: Option<Origin>,
@@ -246,6 +248,22 @@ impl Refusal {
 }
 
 #[cfg(test)]
+impl<'a> Ask<'a> {
+    /// Of a program that asks for a session with these.
+    pub(crate) fn of(headers: &'a HeaderMap, query: Option<&'a str>) -> Self {
+        Self {
+            headers,
+            query,
+            credentials: &[],
+            own_origin: None,
+            certificate: None,
+            client: None,
+            purpose: Purpose::Session,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod};
@@ -324,9 +342,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
-            certificate: None,
-            client: None,
-            purpose: Purpose::Session,
+            ..Ask::of(headers, query)
         };
         admission.admit(&ask).await
     }

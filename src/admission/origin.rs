@@ -269,12 +269,9 @@ mod tests {
         }
         let own = own.map(|text| Origin::parse(text).unwrap());
         let ask = Ask {
-            headers: &headers,
-            query: None,
             own_origin: own,
-            client: None,
-            certificate: None,
             purpose,
+            ..Ask::of(&headers, None)
         };
         rule.check(&ask).map_err(|refusal| refusal.label())
     }

@@ -49,8 +49,9 @@ mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
-    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClientCert,
-    CredentialSource, NamePattern,
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
+    ClaimValue, ClientCert, CredentialSource, Jwt, KeyKind, KeySetPlace, NamePattern, PublicKey,
+    TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

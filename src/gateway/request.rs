@@ -7,12 +7,12 @@ use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
 use super::{plain, tunnel};
-use crate::admission;
+use crate::admission::{self, auth};
 use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
-use http::header::{CONNECTION, ORIGIN, UPGRADE};
+use http::header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -126,9 +126,13 @@ impl<'a> Story<'a> {
         &mut self,
         parts: &mut Parts,
         target: &Target,
-        handshake: Handshake,
+        mut handshake: Handshake,
     ) -> Result<Answer, Failure> {
         let exchange = self.exchange;
+        let offered = std::mem::take(&mut handshake.subprotocols);
+        // Before anything is matched: what is a credential is offered to nobody.
+        let offer = auth::Offer::split(offered, &exchange.site.markers);
+        handshake.subprotocols = offer.subprotocols;
         let entrance = exchange.site.listener(exchange.listener);
         let service = entrance
             .routes
@@ -136,11 +140,17 @@ impl<'a> Story<'a> {
             .clone();
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        let permit = service
-            .admission
-            .admit(&self.ask(parts, target, admission::Purpose::Session))
-            .await?;
-        tunnel::open(self, &service, permit, parts, target, handshake).await
+        let ask = admission::Ask {
+            credentials: &offer.credentials,
+            ..self.ask(parts, target, admission::Purpose::Session)
+        };
+        let permit = service.admission.admit(&ask).await?;
+        let mut answer = tunnel::open(self, &service, permit, parts, target, handshake).await?;
+        if let Some(Ok(marker)) = offer.answer.map(HeaderValue::try_from) {
+            let chosen = answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL);
+            chosen.or_insert(marker);
+        }
+        Ok(answer)
     }
 
     /// An ordinary request: the built-in upstream has a page, others are asked where the route says so.
@@ -226,6 +236,7 @@ impl<'a> Story<'a> {
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
+            credentials: &[],
             own_origin: is_from_page.then(own_origin).flatten(),
             certificate: exchange.certificate.as_deref(),
             client: self.client.address,

@@ -10,6 +10,7 @@ use crate::route::{Builder, Clash, Table};
 use crate::telemetry::TlsLog;
 use crate::tls::{Expiry, ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
+use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +26,8 @@ pub struct Site {
     methods: Vec<Arc<auth::Method>>,
     /// One for each route.
     services: Vec<Arc<Service>>,
+    /// What begins a credential among subprotocols, on any route.
+    pub(super) markers: Vec<auth::Marker>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -117,7 +120,8 @@ impl Site {
             pools: pools.into_values().collect(),
             methods: methods.all(),
             services,
-            reserved: reserved(settings),
+            markers: methods.markers(),
+            reserved: reserved(settings, &methods),
             trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
                 name: settings.server.client_ip_header.clone(),
             })?,
@@ -337,8 +341,8 @@ fn add(
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever
-/// route: every header that any route sets is the gateway's on all of them.
-fn reserved(settings: &Settings) -> Reserved {
+/// route: every header that any route or method sets is the gateway's on all of them.
+fn reserved(settings: &Settings, methods: &auth::Methods) -> Reserved {
     let names = settings.routes.iter().flat_map(|route| {
         let set = route
             .request_headers
@@ -349,5 +353,6 @@ fn reserved(settings: &Settings) -> Reserved {
     });
     // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
     let told_by_proxies = settings.server.client_ip_header.as_str();
-    Reserved::new(names.chain([told_by_proxies]))
+    let told_by_methods = methods.header_names().map(HeaderName::as_str);
+    Reserved::new(names.chain(told_by_methods).chain([told_by_proxies]))
 }

@@ -55,6 +55,9 @@ pub(super) fn upstream_ask(
 }
 
 fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
+    for (name, value) in permit.proofs.iter().flat_map(|proof| &proof.headers) {
+        headers.insert(name.clone(), value.clone());
+    }
     let (Some(name), Some(identity)) = (&service.identity_header, permit.identity()) else {
         return;
     };

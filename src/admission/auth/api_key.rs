@@ -5,11 +5,10 @@
 
 use super::source::Source;
 use super::{Check, MethodError};
-use crate::admission::Identity;
+use crate::admission::{Ask, Identity};
 use crate::config;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use http::HeaderMap;
 
 /// A longer one is wrong, unread.
 const KEY_BYTES_MAX: usize = 1024;
@@ -56,11 +55,8 @@ impl ApiKeys {
     }
 
     /// The first place where there is a key decides.
-    pub(super) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Check {
-        let mut presented = self
-            .sources
-            .iter()
-            .filter_map(|one| one.read(headers, query));
+    pub(super) fn check(&self, ask: &Ask<'_>) -> Check {
+        let mut presented = self.sources.iter().filter_map(|one| one.read(ask));
         match presented.find(|key| !key.is_empty()) {
             None => Check::Absent,
             Some(key) if key.len() > KEY_BYTES_MAX => Check::wrong("the key is too long"),
@@ -105,6 +101,7 @@ impl std::fmt::Debug for Key {
 mod tests {
     use super::*;
     use crate::config::CredentialSource;
+    use http::HeaderMap;
 
     fn sha256(key: &str) -> [u8; 32] {
         digest(&SHA256, key.as_bytes()).as_ref().try_into().unwrap()
@@ -161,7 +158,11 @@ mod tests {
             for (name, value) in lines {
                 headers.append(*name, value.parse().unwrap());
             }
-            assert_eq!(keys.check(&headers, query), expected, "{lines:?} {query:?}");
+            assert_eq!(
+                keys.check(&Ask::of(&headers, query)),
+                expected,
+                "{lines:?} {query:?}"
+            );
         }
     }
 
@@ -172,7 +173,7 @@ mod tests {
         let keys = api_keys(&[("huge", &huge), ("longest", &longest)]);
         let check = |key: &str| {
             let query = format!("key={key}");
-            keys.check(&HeaderMap::new(), Some(&query))
+            keys.check(&Ask::of(&HeaderMap::new(), Some(&query)))
         };
         assert_eq!(check(&huge), Check::wrong("the key is too long"));
         assert_eq!(

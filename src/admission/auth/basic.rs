@@ -8,7 +8,7 @@ use super::password::{PASSWORD_BYTES_MAX, is_printable};
 use super::source::Source;
 use super::verifier::{Busy, Verifier};
 use super::{Check, Departed, Fault, quoted};
-use crate::admission::Identity;
+use crate::admission::{Ask, Identity};
 use crate::causes;
 use crate::config;
 use crate::follow::Follower;
@@ -16,7 +16,6 @@ use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::HeaderMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,8 +63,8 @@ impl Basic {
     }
 
     /// Cancel-safe.
-    pub(super) async fn check(&self, method: &str, headers: &HeaderMap) -> Check {
-        let Some(token) = Source::Basic.read(headers, None) else {
+    pub(super) async fn check(&self, method: &str, ask: &Ask<'_>) -> Check {
+        let Some(token) = Source::Basic.read(ask) else {
             return Check::Absent;
         };
         let Some(credential) = Credential::parse(&token) else {
@@ -155,6 +154,7 @@ impl Credential {
 mod tests {
     use super::*;
     use base64::engine::general_purpose::STANDARD;
+    use http::HeaderMap;
     use std::fs;
     use std::path::Path;
     use std::sync::Mutex;
@@ -198,11 +198,14 @@ mod tests {
             ("ann", Check::wrong(MALFORMED)),
             ("", Check::wrong(MALFORMED)),
         ] {
-            let check = basic.check("devices", &login(credential)).await;
+            let headers = login(credential);
+            let check = basic.check("devices", &Ask::of(&headers, None)).await;
             assert_eq!(check, expected, "{credential}");
         }
         assert_eq!(
-            basic.check("devices", &HeaderMap::new()).await,
+            basic
+                .check("devices", &Ask::of(&HeaderMap::new(), None))
+                .await,
             Check::Absent
         );
     }

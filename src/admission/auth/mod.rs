@@ -10,6 +10,8 @@ mod cost;
 mod decoy;
 mod htpasswd;
 mod jwks;
+mod jwt;
+mod marker;
 mod password;
 mod proof;
 mod requirement;
@@ -21,6 +23,7 @@ mod verifier;
 pub use cost::PasswordHashError;
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
+pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
@@ -32,7 +35,8 @@ use crate::config::{self, AuthKind, AuthMethod};
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
-use http::header::{HeaderValue, InvalidHeaderName};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
+use jwt::Jwt;
 use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
@@ -57,6 +61,7 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
+    Jwt(Box<Jwt>),
     ClientCert(ClientCert),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
@@ -90,6 +95,14 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
     },
+    /// The key set of a method cannot be used.
+    #[error("auth method `{method}`")]
+    Keys {
+        /// Key under `[auth]`.
+        method: String,
+        /// Why.
+        source: KeysError,
+    },
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]
     Realm {
@@ -115,6 +128,26 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// Where credentials stand among subprotocols, for any of them: no route must take one for what is
+    /// offered.
+    pub fn markers(&self) -> Vec<Marker> {
+        let sources = self.0.values().flat_map(|method| method.sources());
+        let mut markers: Vec<Marker> = Vec::new();
+        for source in sources {
+            if let Source::Subprotocol(marker) = source
+                && !markers.contains(&marker)
+            {
+                markers.push(marker);
+            }
+        }
+        markers
+    }
+
+    /// The headers in which methods tell upstreams what they know.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.values().flat_map(|method| method.header_names())
+    }
+
     /// All of them, for those who follow their files.
     pub fn all(&self) -> Vec<Arc<Method>> {
         self.0.values().cloned().collect()
@@ -130,6 +163,7 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
             AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
@@ -145,6 +179,7 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
             Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
             Kind::Anonymous(_) => None,
         };
@@ -167,6 +202,7 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
+            Kind::Jwt(jwt) => jwt.follow().await,
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
                 std::future::pending().await
             }
@@ -195,8 +231,9 @@ impl Method {
 
     async fn look_at(&self, ask: &Ask<'_>) -> Check {
         match &self.kind {
-            Kind::ApiKey(keys) => keys.check(ask.headers, ask.query),
-            Kind::Basic(basic) => basic.check(&self.name, ask.headers).await,
+            Kind::ApiKey(keys) => keys.check(ask),
+            Kind::Basic(basic) => basic.check(&self.name, ask).await,
+            Kind::Jwt(jwt) => jwt.check(ask),
             Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
@@ -212,14 +249,24 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Jwt(jwt) => jwt.sources(),
             Kind::ClientCert(_) | Kind::Anonymous(_) => Vec::new(),
+        }
+    }
+
+    fn header_names(&self) -> Vec<&HeaderName> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::ApiKey(_) | Kind::Basic(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
+                Vec::new()
+            }
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::ClientCert(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::Jwt(_) | Kind::ClientCert(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Anonymous(_) => Rank::Stranger,
         }

@@ -68,7 +68,7 @@ impl Requirement {
 
     /// An empty one is none: that is what is left of a cookie after a log-out.
     pub(in crate::admission) fn has_credential(&self, ask: &Ask<'_>) -> bool {
-        let found = |source: &Source| source.read(ask.headers, ask.query);
+        let found = |source: &Source| source.read(ask);
         self.spent
             .iter()
             .filter_map(found)
@@ -181,7 +181,6 @@ impl fmt::Display for Objection {
 mod tests {
     use super::super::Methods;
     use super::*;
-    use crate::admission::Purpose;
     use crate::config::{Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, CredentialSource};
     use aws_lc_rs::digest::{SHA256, digest};
     use http::HeaderMap;
@@ -224,14 +223,7 @@ mod tests {
                 headers.insert(name, key.parse().unwrap());
             }
         }
-        let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
-            certificate: None,
-            client: None,
-            purpose: Purpose::Session,
-        };
+        let ask = Ask::of(&headers, None);
         match requirement.judge(&ask).await {
             Ok(proofs) => {
                 let identities = proofs.iter().map(|proof| proof.identity.to_string());
@@ -350,14 +342,7 @@ mod tests {
         let requirement = requirement(&["a", "b"], &[]);
         let mut headers = HeaderMap::new();
         headers.insert("x-a", "bad".parse().unwrap());
-        let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
-            certificate: None,
-            client: None,
-            purpose: Purpose::Session,
-        };
+        let ask = Ask::of(&headers, None);
         let denial = requirement.judge(&ask).await.unwrap_err();
         let expected = "a: the key is not known; b: there is no credential";
         assert_eq!(denial.to_string(), expected);

@@ -14,8 +14,9 @@ section! {
     pub struct ApiKeys at "`[auth.NAME]` of kind `api_key`" {
         /// The keys, each under the name of who it stands for.
         pub keys: Vec<ApiKey> = api_keys(), required;
-        /// Where a key is looked for, in this order: `"header:NAME"`, `"cookie:NAME"` or
-        /// `"query:NAME"`. What was used is taken out of the request before the upstream sees it.
+        /// Where a key is looked for, in this order: `"header"` (`Authorization: Bearer`),
+        /// `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"` or `"subprotocol:PREFIX"`, as for kind
+        /// `jwt`. What was used is taken out of the request before the upstream sees it.
         pub sources: Vec<CredentialSource> = filled(source()), or(["header:X-API-Key"]);
     }
     example r#"[auth.robots]

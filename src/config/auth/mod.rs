@@ -3,19 +3,26 @@
 mod anonymous;
 mod api_key;
 mod basic;
+mod claim;
 mod client_cert;
+mod jwt;
+mod public_key;
 mod source;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
 pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
+pub use claim::{ClaimRule, ClaimValue};
 pub use client_cert::{CertificateName, ClientCert, NamePattern};
+pub use jwt::{Jwt, KeySetPlace, TokenKeys};
+pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
 
 use super::kind::{Kind, choice};
 use super::reader::Table;
 use super::section::{Key, Outline, Presence, Section};
+use jwt::JwtKeys;
 use serde_json::{Value, json};
 
 /// One of `[auth.*]`.
@@ -34,6 +41,8 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
+    /// `jwt`
+    Jwt(Box<Jwt>),
     /// `client_cert`
     ClientCert(ClientCert),
     /// `anonymous`
@@ -45,6 +54,7 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
+    Jwt,
     ClientCert,
     Anonymous,
 }
@@ -52,6 +62,7 @@ enum Word {
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
+    ("jwt", Word::Jwt),
     ("client_cert", Word::ClientCert),
     ("anonymous", Word::Anonymous),
 ];
@@ -70,6 +81,7 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
+            Outline::of::<JwtKeys>(),
             Outline::of::<ClientCert>(),
             Outline::of::<Anonymous>(),
         ];
@@ -85,6 +97,7 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
+            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
             Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
@@ -104,6 +117,7 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
+            of_kind("jwt", Outline::of::<JwtKeys>()),
             of_kind("client_cert", Outline::of::<ClientCert>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))

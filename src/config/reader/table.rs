@@ -2,7 +2,7 @@
 
 use super::{Node, Place, Problem};
 use crate::config::kind::Kind;
-use crate::config::problem::nearest;
+use crate::config::problem::{Log, nearest};
 use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -73,6 +73,16 @@ impl<'a> Table<'a> {
     /// The key that the table stands under.
     pub(crate) fn name(&self) -> &'a str {
         self.node.key.unwrap_or_default()
+    }
+
+    /// Where what is wrong with it is reported.
+    pub(crate) fn log(&self) -> &'a Log {
+        self.node.source.log
+    }
+
+    /// Reports `problem` of the table as a whole.
+    pub(crate) fn report(&self, problem: Problem) {
+        self.node.report(problem);
     }
 
     /// A key that must be there.
