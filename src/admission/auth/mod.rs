@@ -101,7 +101,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: KeysError,
+        source: Box<KeysError>,
     },
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]

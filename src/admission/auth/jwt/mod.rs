@@ -158,7 +158,7 @@ fn keys(method: &str, settings: &TokenKeys) -> Result<Keys<KeySet>, MethodError>
     };
     keys.map_err(|source| MethodError::Keys {
         method: method.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 
