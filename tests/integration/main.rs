@@ -29,6 +29,7 @@ mod headers;
 mod heads;
 mod health;
 mod hostile_handshake;
+mod jwt;
 mod logs;
 mod max_handshakes;
 mod metrics;

@@ -26,7 +26,6 @@ pub use cost::PasswordHashError;
 pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
-pub use jwt::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
 pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
@@ -111,7 +110,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: KeysError,
+        source: Box<KeysError>,
     },
     /// The name of a key or of guests would be an identity with control characters.
     #[error("auth method `{method}`: a name holds a control character")]

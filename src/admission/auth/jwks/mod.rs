@@ -9,7 +9,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use super::KEY_SET_BYTES_MAX;
+use super::jwt::KEY_SET_BYTES_MAX;
 use crate::causes;
 use crate::config::Url;
 use crate::fetch::{FetchError, Fetcher, Limits};
