@@ -9,6 +9,7 @@ pub mod frame;
 pub mod http;
 pub mod net;
 
+pub mod fetch;
 pub mod follow;
 pub mod route;
 pub mod tls;

@@ -20,7 +20,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("follow", &[]),
     ("tls", &["config", "net", "follow"]),
     ("route", &["config"]),
-    ("admission", &["causes", "config", "http", "follow"]),
+    ("fetch", &["config", "http", "net", "tls"]),
+    (
+        "admission",
+        &["causes", "config", "http", "follow", "tls", "fetch"],
+    ),
     ("upstream", &["causes", "config", "http", "net", "tls"]),
     ("relay", &["frame", "net"]),
     ("session", &["relay"]),
@@ -51,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "causes",
             "config",
+            "tls",
             "admission",
             "telemetry",
             "gateway",
@@ -67,7 +72,12 @@ const EMPTY_NAMES: &[&str] = &[
 
 /// Who may ask for the time of day: what is valid until a date, and metrics that are one. Everything else
 /// measures by a clock that nobody can set, so that a jump ends no session, and keeps none.
-const WALL_CLOCK: &[&str] = &["tls/", "telemetry/metrics/"];
+const WALL_CLOCK: &[&str] = &[
+    "admission/auth/jwt/",
+    "tls/",
+    "telemetry/metrics/",
+    "admission/auth/ticket/",
+];
 
 #[test]
 fn nothing_but_dates_depends_on_the_time_of_day() {

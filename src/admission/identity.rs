@@ -5,18 +5,19 @@
 //! characters.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A proven identity; displays as `method:name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
-    method: String,
+    method: Arc<str>,
     name: String,
 }
 
 impl Identity {
     /// `None` where either half holds a control character: such a name could forge log lines and
     /// header fields.
-    pub fn new(method: impl Into<String>, name: impl Into<String>) -> Option<Self> {
+    pub fn new(method: impl Into<Arc<str>>, name: impl Into<String>) -> Option<Self> {
         let identity = Self {
             method: method.into(),
             name: name.into(),
@@ -27,7 +28,7 @@ impl Identity {
     }
 
     /// The key of the method under `[auth]`.
-    pub fn method(&self) -> &str {
+    pub fn method(&self) -> &Arc<str> {
         &self.method
     }
 
@@ -51,7 +52,7 @@ mod tests {
     fn an_identity_shows_its_method() {
         let identity = Identity::new("devices", "zoë").unwrap();
         assert_eq!(identity.to_string(), "devices:zoë");
-        assert_eq!(identity.method(), "devices");
+        assert_eq!(&**identity.method(), "devices");
         assert_eq!(identity.name(), "zoë");
     }
 

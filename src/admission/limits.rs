@@ -274,7 +274,7 @@ mod tests {
             require: false,
         });
         let methods = Methods::build(&methods).unwrap().all();
-        Admission::new(origin, methods).with_limits(settings)
+        Admission::new(origin, methods, Vec::new()).with_limits(settings)
     }
 
     async fn admit(admission: &Admission, client: &str, key: &str) -> Result<Permit, Refusal> {
@@ -292,11 +292,10 @@ mod tests {
             headers.insert("cookie", format!("key={key}").parse().unwrap());
         }
         let ask = Ask {
-            headers: &headers,
-            query: None,
-            own_origin: None,
             client: client.parse().ok(),
+            certificate: None,
             purpose,
+            ..Ask::of(&headers, None)
         };
         admission.admit(&ask).await
     }

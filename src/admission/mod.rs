@@ -11,8 +11,10 @@ mod key;
 mod limits;
 mod network;
 mod origin;
+mod original;
 mod rate;
 mod store;
+mod witness;
 
 pub use concurrency::{CloseHook, Seats};
 pub use cors::{CorsRefusal, CorsRule, is_preflight};
@@ -21,11 +23,14 @@ pub use key::KeyHash;
 pub use limits::{Limit, OverLimit};
 pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
+pub use original::Original;
 pub use rate::{RateLimiter, housekeeping};
+pub use witness::Witness;
 
 use crate::config;
 use crate::http::Origin;
-use auth::{Check, Method, Source};
+use crate::tls::ClientCertificate;
+use auth::{Denial, Lifetime, Marked, Method, Proof, Requirement, Source};
 use http::Method as HttpMethod;
 use http::header::{HeaderMap, HeaderValue};
 use limits::Limits;
@@ -40,28 +45,32 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Admission {
     origin: OriginRule,
-    /// Cheap ones first.
-    methods: Vec<Arc<Method>>,
-    challenges: Arc<[HeaderValue]>,
-    /// All that the methods read, whichever of them admits.
-    spent: Arc<[Source]>,
+    requirement: Requirement,
     limits: Limits,
 }
 
 /// What a handshake is judged by. Cannot be printed, as there are credentials in it.
 #[derive(Clone)]
 pub struct Ask<'a> {
+    /// The route's name.
+    pub route: &'a str,
     /// As the client sent them.
     pub headers: &'a HeaderMap,
     /// Without the `?`.
     pub query: Option<&'a str>,
+    /// What stood among the subprotocols, and was taken out.
+    pub credentials: &'a [Marked],
     /// The origin that the request was sent to, to be compared with that of the page that asks;
     /// `None` if no page does, or if its host is not one that the gateway answers for.
     pub own_origin: Option<Origin>,
+    /// The certificate that it showed when it began TLS.
+    pub certificate: Option<&'a ClientCertificate>,
     /// Whose limits count; `None` on a unix socket.
     pub client: Option<IpAddr>,
     /// What it is for.
     pub purpose: Purpose,
+    /// What a service that is asked about it is told.
+    pub original: Original<'a>,
 }
 
 /// What a request is for, as far as pages of other origins are concerned.
@@ -69,6 +78,8 @@ pub struct Ask<'a> {
 pub enum Purpose {
     /// To become a session.
     Session,
+    /// To get a ticket, by which another request becomes one.
+    Ticket,
     /// To read: what any page may do, as browsers keep the answer from it.
     Reading,
     /// To change something.
@@ -78,8 +89,8 @@ pub enum Purpose {
 /// The handshake may enter.
 #[derive(Debug)]
 pub struct Permit {
-    /// Who it is; `None` on an open route.
-    pub identity: Option<Identity>,
+    /// What it has proven, that which gives it its identity first; nothing on an open route.
+    pub proofs: Vec<Proof>,
     /// What the session takes up, to be held for as long as it lives; nothing for other requests.
     pub seats: Seats,
     spent: Arc<[Source]>,
@@ -92,18 +103,28 @@ pub enum Refusal {
     #[error(transparent)]
     Origin(#[from] OriginRefusal),
     /// No credential, or none that is good.
-    #[error("{}", if *.had_credential { "the credential is not good" } else { "there is no credential" })]
+    #[error("{}", if denial.is_of_a_wrong_credential() { "the credential is not good" } else { "there is no credential" })]
     Unauthenticated {
         /// One `WWW-Authenticate` for each method of the route.
         challenges: Arc<[HeaderValue]>,
-        /// Whether there was one.
-        had_credential: bool,
+        /// What the methods say.
+        #[source]
+        denial: Box<Denial>,
     },
-    /// Too many passwords wait to be verified.
-    #[error("too many passwords wait to be verified")]
-    Busy {
+    /// Who it is is known, and it may not enter.
+    #[error("the credential is good, but not for this")]
+    NotAllowed(#[source] Box<Denial>),
+    /// A service that was asked has an answer for the client.
+    #[error("the authentication service refused it")]
+    Answered(#[source] Box<Denial>),
+    /// A credential cannot be judged now.
+    #[error("credentials cannot be checked now")]
+    Unavailable {
         /// When to come again.
         retry_after: Duration,
+        /// What the methods say.
+        #[source]
+        denial: Box<Denial>,
     },
     /// There are too many.
     #[error("{0}")]
@@ -111,21 +132,19 @@ pub enum Refusal {
 }
 
 impl Admission {
-    /// With no methods the route is open. There are no limits.
-    pub fn new(origin: OriginRule, mut methods: Vec<Arc<Method>>) -> Self {
-        methods.sort_by_key(|method| method.is_dear());
+    /// With no methods the route is open: of `any` one must admit, if there are any, and all of `each`.
+    /// There are no limits.
+    pub fn new(origin: OriginRule, any: Vec<Arc<Method>>, each: Vec<Arc<Method>>) -> Self {
         Self {
             origin,
-            challenges: methods.iter().map(|one| one.challenge().clone()).collect(),
-            spent: methods.iter().flat_map(|one| one.sources()).collect(),
-            methods,
+            requirement: Requirement::new(any, each),
             limits: Limits::default(),
         }
     }
 
     /// The same with the limits of `settings`.
     pub fn with_limits(mut self, settings: &config::Limits) -> Self {
-        self.limits = Limits::new(settings, !self.methods.is_empty());
+        self.limits = Limits::new(settings, !self.requirement.is_open());
         self
     }
 
@@ -136,18 +155,34 @@ impl Admission {
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+        self.admit_before(ask, None, &mut ()).await
+    }
+
+    /// The same while `witness` looks on. Who is `known` has proven that already.
+    pub async fn admit_before(
+        &self,
+        ask: &Ask<'_>,
+        known: Option<Proof>,
+        witness: &mut impl Witness,
+    ) -> Result<Permit, Refusal> {
         self.origin.check(ask)?;
+        witness.passed("origin", || self.origin.passed(ask).to_owned());
         self.limits.arrived(ask.client)?;
-        let identity = self.authenticate(ask).await?;
-        self.limits.known(ask.client, identity.as_ref())?;
-        let seats = match ask.purpose {
-            Purpose::Session => self.limits.seats(ask.client, identity.as_ref())?,
-            Purpose::Reading | Purpose::Writing => Seats::default(),
+        let proofs = match known {
+            Some(proof) => vec![proof],
+            None => self.authenticate_before(ask, witness).await?,
         };
+        let identity = proofs.first().map(|proof| &proof.identity);
+        self.limits.known(ask.client, identity)?;
+        let seats = match ask.purpose {
+            Purpose::Session => self.limits.seats(ask.client, identity)?,
+            Purpose::Ticket | Purpose::Reading | Purpose::Writing => Seats::default(),
+        };
+        witness.passed("limits", || "within all of them".to_owned());
         Ok(Permit {
-            identity,
+            proofs,
             seats,
-            spent: Arc::clone(&self.spent),
+            spent: Arc::clone(self.requirement.spent()),
         })
     }
 
@@ -156,45 +191,46 @@ impl Admission {
         self.limits.limiters()
     }
 
-    /// Who asks? Any one method admits; what another thinks of the handshake does not matter then.
-    /// `None` on an open route. Cancel-safe.
-    pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Option<Identity>, Refusal> {
-        if self.methods.is_empty() {
-            return Ok(None);
-        }
-        if self.has_credential(ask) {
-            self.limits.may_try(ask.client)?;
-        }
-        let (mut had_credential, mut is_busy) = (false, false);
-        for method in &self.methods {
-            match method.check(ask.headers, ask.query).await {
-                Check::Admitted(identity) => return Ok(Some(identity)),
-                Check::Absent => {}
-                Check::Wrong => had_credential = true,
-                Check::Busy => is_busy = true,
-            }
-        }
-        if is_busy {
-            return Err(Refusal::Busy {
-                retry_after: RETRY_AFTER,
-            });
-        }
-        if had_credential {
-            self.limits.failed(ask.client);
-        }
-        Err(Refusal::Unauthenticated {
-            challenges: Arc::clone(&self.challenges),
-            had_credential,
-        })
+    /// Who asks? What a method thinks that is not needed does not matter. Nothing is proven on an open
+    /// route. Cancel-safe.
+    pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Vec<Proof>, Refusal> {
+        self.authenticate_before(ask, &mut ()).await
     }
 
-    /// An empty one is none: that is what is left of a cookie after a log-out.
-    fn has_credential(&self, ask: &Ask<'_>) -> bool {
-        let found = |source: &Source| source.read(ask.headers, ask.query);
-        self.spent
-            .iter()
-            .filter_map(found)
-            .any(|credential| !credential.is_empty())
+    async fn authenticate_before(
+        &self,
+        ask: &Ask<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<Vec<Proof>, Refusal> {
+        if self.requirement.is_open() {
+            witness.passed("auth", || "the route is open to everybody".to_owned());
+            return Ok(Vec::new());
+        }
+        if self.requirement.has_credential(ask) {
+            self.limits.may_try(ask.client)?;
+        }
+        let denial = match self.requirement.judge(ask, witness).await {
+            Ok(proofs) => return Ok(proofs),
+            Err(denial) => Box::new(denial),
+        };
+        if denial.is_unsettled() {
+            let retry_after = RETRY_AFTER;
+            return Err(Refusal::Unavailable {
+                retry_after,
+                denial,
+            });
+        }
+        if denial.is_of_a_wrong_credential() {
+            self.limits.failed(ask.client);
+        }
+        Err(if denial.is_of_somebody_known() {
+            Refusal::NotAllowed(denial)
+        } else if denial.answer().is_some() {
+            Refusal::Answered(denial)
+        } else {
+            let challenges = Arc::clone(self.requirement.challenges());
+            Refusal::Unauthenticated { challenges, denial }
+        })
     }
 }
 
@@ -209,6 +245,16 @@ impl Purpose {
 }
 
 impl Permit {
+    /// Who it is; `None` on an open route.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.proofs.first().map(|proof| &proof.identity)
+    }
+
+    /// Until when all that it has proven is good.
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        self.proofs.iter().filter_map(|proof| proof.lifetime).min()
+    }
+
     /// Takes the credentials of the route's methods out of what goes to the upstream; everything
     /// else stays as it came, byte for byte.
     pub fn strip(&self, headers: &mut HeaderMap, query: &mut Option<String>) {
@@ -223,13 +269,32 @@ impl Refusal {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Origin(refusal) => refusal.label(),
-            Self::Unauthenticated {
-                had_credential: true,
-                ..
-            } => "bad_credential",
+            Self::Unauthenticated { denial, .. } if denial.is_of_a_wrong_credential() => {
+                "bad_credential"
+            }
             Self::Unauthenticated { .. } => "no_credential",
-            Self::Busy { .. } => "auth_busy",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::Answered(_) => "auth_service",
+            Self::Unavailable { .. } => "auth_unavailable",
             Self::OverLimit(over) => over.limit.label(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl<'a> Ask<'a> {
+    /// Of a program that asks for a session with these.
+    pub(crate) fn of(headers: &'a HeaderMap, query: Option<&'a str>) -> Self {
+        Self {
+            route: "",
+            headers,
+            query,
+            credentials: &[],
+            own_origin: None,
+            certificate: None,
+            client: None,
+            purpose: Purpose::Session,
+            original: Original::of_a_test(),
         }
     }
 }
@@ -290,7 +355,10 @@ mod tests {
             method("robots", robots()),
         ];
         let methods = auth::Methods::build(&settings).unwrap();
-        (file, Admission::new(own_origin_only(), methods.all()))
+        (
+            file,
+            Admission::new(own_origin_only(), methods.all(), Vec::new()),
+        )
     }
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -310,8 +378,7 @@ mod tests {
             headers,
             query,
             own_origin: Some(Origin::parse("https://chat.example.com").unwrap()),
-            client: None,
-            purpose: Purpose::Session,
+            ..Ask::of(headers, query)
         };
         admission.admit(&ask).await
     }
@@ -344,7 +411,7 @@ mod tests {
         ] {
             let admitted = admit(&admission, &headers(lines), query).await;
             let told = match &admitted {
-                Ok(permit) => Ok(permit.identity.as_ref().unwrap().to_string()),
+                Ok(permit) => Ok(permit.identity().unwrap().to_string()),
                 Err(refusal) => Err(refusal.label()),
             };
             assert_eq!(told, expected.map(str::to_owned), "{lines:?} {query:?}");
@@ -370,7 +437,7 @@ mod tests {
     async fn the_origin_is_judged_before_a_password_costs_anything() {
         let (_file, settings) = users();
         let methods = vec![auth::without_threads("people", &settings)];
-        let admission = Admission::new(own_origin_only(), methods);
+        let admission = Admission::new(own_origin_only(), methods, Vec::new());
         let headers = headers(&[("origin", "https://evil.example"), ("authorization", ANN)]);
         let refusal = admit(&admission, &headers, None).await.unwrap_err();
         assert_eq!(refusal.label(), "origin_refused");
@@ -418,11 +485,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_open_route_knows_nobody_and_takes_nothing() {
-        let admission = Admission::new(own_origin_only(), Vec::new());
+        let admission = Admission::new(own_origin_only(), Vec::new(), Vec::new());
         let mut headers = headers(&[("authorization", ANN), ("cookie", "key=1")]);
         let mut query = Some("key=1".to_owned());
         let permit = admit(&admission, &headers, query.as_deref()).await.unwrap();
-        assert_eq!(permit.identity, None);
+        assert_eq!(permit.identity(), None);
         permit.strip(&mut headers, &mut query);
         assert_eq!(headers.len(), 2);
         assert_eq!(query.as_deref(), Some("key=1"));
@@ -432,15 +499,12 @@ mod tests {
     async fn a_queue_that_does_not_move_is_no_verdict() {
         let (_file, settings) = users();
         let methods = vec![auth::without_threads("people", &settings)];
-        let admission = Admission::new(own_origin_only(), methods);
+        let admission = Admission::new(own_origin_only(), methods, Vec::new());
         let admitted = admit(&admission, &headers(&[("authorization", ANN)]), None).await;
         let refusal = admitted.unwrap_err();
-        assert_eq!(refusal.label(), "auth_busy");
-        assert_eq!(
-            refusal,
-            Refusal::Busy {
-                retry_after: RETRY_AFTER
-            }
+        assert_eq!(refusal.label(), "auth_unavailable");
+        assert!(
+            matches!(refusal, Refusal::Unavailable { retry_after, .. } if retry_after == RETRY_AFTER)
         );
     }
 }

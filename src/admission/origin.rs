@@ -72,6 +72,16 @@ impl OriginRule {
         }
     }
 
+    /// By what a request has passed.
+    pub(super) fn passed(&self, ask: &Ask<'_>) -> &'static str {
+        match (&self.admitted, Origin::of(ask.headers)) {
+            (_, Ok(None) | Err(_)) => "no page asks, as there is no Origin",
+            (Admitted::Own, _) => "the page is of the route's own host",
+            (Admitted::Listed { any: true, .. }, _) => "pages of every origin may",
+            (Admitted::Listed { .. }, _) => "the page's origin is listed",
+        }
+    }
+
     /// Judges what a request says of its origin.
     pub fn check(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
         match Origin::of(ask.headers)? {
@@ -95,7 +105,7 @@ impl OriginRule {
         if ask.purpose == Purpose::Reading {
             return Ok(());
         }
-        if self.require && ask.purpose == Purpose::Session {
+        if self.require && matches!(ask.purpose, Purpose::Session | Purpose::Ticket) {
             return Err(OriginRefusal::Missing);
         }
         let is_open = matches!(self.admitted, Admitted::Listed { any: true, .. });
@@ -269,11 +279,9 @@ mod tests {
         }
         let own = own.map(|text| Origin::parse(text).unwrap());
         let ask = Ask {
-            headers: &headers,
-            query: None,
             own_origin: own,
-            client: None,
             purpose,
+            ..Ask::of(&headers, None)
         };
         rule.check(&ask).map_err(|refusal| refusal.label())
     }

@@ -6,6 +6,7 @@ use super::encryption;
 use super::inline::Serves;
 use super::kind::Refers;
 use super::listener::ListenerKeys;
+use super::method;
 use super::network;
 use super::problem::{Log, Problem};
 use super::reader::{At, Place};
@@ -22,6 +23,7 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     admin::check(&root, log);
     network::check(&root, log);
     encryption::check(&root, log);
+    method::check(&root, log);
     let listeners: Option<Vec<At<ListenerKeys>>> = root.listeners.into_iter().collect();
     let mut names = Names {
         listeners: listeners
@@ -116,15 +118,13 @@ impl Names {
     fn route(&mut self, keys: RouteKeys) -> Option<Route> {
         let (name, hosts, paths) = (keys.name(), keys.hosts(), keys.paths());
         let listeners = self.listeners(keys.listeners)?;
-        let auth = keys
-            .auth
-            .iter()
-            .map(|name| self.auth(name))
-            .collect::<Option<_>>()?;
+        let auth = self.methods(&keys.auth)?;
+        let auth_all = self.methods(&keys.auth_all)?;
         Some(Route {
             name,
             listeners,
             auth,
+            auth_all,
             upstream: self.upstream(keys.upstream)?,
             hosts,
             paths,
@@ -165,11 +165,12 @@ impl Names {
         names.iter().map(index).collect()
     }
 
-    fn auth(&self, name: &At<String>) -> Option<Arc<AuthMethod>> {
-        self.auth
-            .iter()
-            .find(|method| method.name == name.value)
-            .cloned()
+    fn methods(&self, names: &[At<String>]) -> Option<Vec<Arc<AuthMethod>>> {
+        let named = |name: &At<String>| {
+            let mut all = self.auth.iter();
+            all.find(|method| method.name == name.value).cloned()
+        };
+        names.iter().map(named).collect()
     }
 
     /// Routes that name the same endpoint share an upstream.

@@ -98,11 +98,17 @@ fn check_lists(route: &RouteKeys, log: &Log) {
             route.subprotocols.as_deref().unwrap_or_default(),
         ),
         ("listener", route.listeners.as_deref().unwrap_or_default()),
-        ("authentication method", route.auth.as_slice()),
     ];
+    let methods = route.auth.iter().chain(&route.auth_all);
+    let lists = lists.into_iter().map(|(what, list)| (what, list.iter()));
+    check_values(
+        methods,
+        |value| format!("the authentication method `{value}` is listed twice"),
+        log,
+    );
     for (what, list) in lists {
         check_values(
-            list.iter(),
+            list,
             |value| format!("the {what} `{value}` is listed twice"),
             log,
         );

@@ -71,12 +71,16 @@ fn check_credentials(listener: &ListenerKeys, routes: &[&RouteKeys], log: &Log) 
     let name = listener.name();
     let asking: Vec<&&RouteKeys> = routes
         .iter()
-        .filter(|route| !route.auth.is_empty() && serves(route, &name))
+        .filter(|route| methods(route).next().is_some() && serves(route, &name))
         .collect();
-    let Some(method) = asking.first().and_then(|route| route.auth.first()) else {
+    let Some(method) = asking.first().and_then(|route| methods(route).next()) else {
         return;
     };
     log.add(plaintext(&listener.address, &asking, method));
+}
+
+fn methods(route: &RouteKeys) -> impl Iterator<Item = &At<String>> {
+    route.auth.iter().chain(&route.auth_all)
 }
 
 /// Whether what clients send can be read by nobody else: encrypted, here or before, or never on a

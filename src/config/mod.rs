@@ -27,6 +27,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod method;
 mod network;
 mod origin;
 mod path;
@@ -44,10 +45,15 @@ mod server;
 mod tests;
 mod tls;
 mod upstream;
+mod url;
 mod value;
 
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
-pub use auth::{ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CredentialSource};
+pub use auth::{
+    Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
+    ClaimValue, ClientCert, CredentialSource, ForwardAuth, Jwt, KeyKind, KeySetPlace, NamePattern,
+    PublicKey, Ticket, TokenKeys,
+};
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;
 pub use endpoint::{Endpoint, EndpointAddress};
@@ -70,6 +76,7 @@ pub use route::{
 pub use server::{Server, Workers};
 pub use tls::{CertificateFiles, ClientCertificates, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{HostHeader, ProxyProtocol, Resolve, Upstream};
+pub use url::Url;
 pub use value::{HostPattern, OriginPattern, PathPattern, Rate, Scheme, Secret};
 
 use std::sync::Arc;

@@ -37,6 +37,8 @@ pub struct Route {
     pub network: NetworkPolicy,
     /// Any one of them admits; empty: open.
     pub auth: Vec<Arc<AuthMethod>>,
+    /// Each of them must admit as well.
+    pub auth_all: Vec<Arc<AuthMethod>>,
     /// Who serves.
     pub upstream: Arc<Upstream>,
     /// Segments taken off the front of the path, without a trailing slash (`/chat`).
@@ -96,6 +98,9 @@ section! {
         pub(super) deny_ips: Vec<IpNet> = list(network()), or([]);
         /// Names of methods in `[auth]`; any one of them admits. Empty: open.
         pub(super) auth: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
+        /// Names of methods in `[auth]`; each of them must admit, beside one of `auth` if there are
+        /// any. The identity is that of the method in `auth`, else of the first in here.
+        pub(super) auth_all: Vec<At<String>> = list(refers_to(Refers::Auth)), or([]);
         /// Who serves: a name in `[upstreams]`, or an endpoint as it would be listed there. It may
         /// stand in `[route_defaults]` instead.
         pub(super) upstream: Serves = serves(), required;

@@ -52,7 +52,7 @@ section! {
         /// Roots of certificates that clients show (mTLS), which must be of version 3, as those
         /// with extensions are. Left out: clients are not asked for one.
         /// A change of this file or of `crl` also ends the resumption of earlier TLS sessions;
-        /// WebSocket sessions that are open stay.
+        /// of WebSocket sessions that are open, those end whose certificate is put on a list.
         pub(super) client_ca: Option<PathBuf> = existing_file("PEM certificates"), optional;
         /// `"required"`: a client without a certificate is refused. `"optional"`: it passes; one
         /// that shows a bad certificate does not. Needs `client_ca`. Left out: `"required"`.

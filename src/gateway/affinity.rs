@@ -73,7 +73,7 @@ fn key(
         }
         HashKey::Path => Some(Affinity::of(target.path.as_bytes())),
         HashKey::Identity => {
-            let identity = permit.identity.as_ref()?;
+            let identity = permit.identity()?;
             Some(Affinity::of(identity.to_string().as_bytes()))
         }
         HashKey::Header(name) => {

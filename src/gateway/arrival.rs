@@ -9,7 +9,7 @@ use crate::http::Scheme;
 use crate::net::{Accepted, Endpoints, Peer, Proxied, ProxyError, Socket, Stream};
 use crate::telemetry::TlsFailed;
 use crate::telemetry::metrics::Counts;
-use crate::tls::{HandshakeFailure, Reason};
+use crate::tls::{ClientCertificate, HandshakeFailure, Reason};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,6 +25,8 @@ pub(super) struct Arrived {
     pub(super) scheme: Scheme,
     /// The name that the client asked for when it began TLS (RFC 6066 §3).
     pub(super) server_name: Option<String>,
+    /// The certificate that the client showed then.
+    pub(super) certificate: Option<Box<ClientCertificate>>,
     /// Of the handshakes in flight, with TLS.
     pub(super) slot: Option<Slot>,
 }
@@ -143,7 +145,7 @@ async fn prepare(
         Some(Endpoints { destination, .. }) => Some(destination),
         None => socket.local_address(),
     };
-    let mut server_name = None;
+    let (mut server_name, mut certificate) = (None, None);
     let (stream, slot) = match &entrance.tls {
         None => (Stream::Plain(socket), None),
         Some(tls) => {
@@ -152,6 +154,7 @@ async fn prepare(
             let handshake = Box::pin(tls.accept(socket));
             let secured = terms.turn.each_step(handshake).await?;
             server_name = secured.server_name;
+            certificate = secured.certificate;
             (Stream::Tls(Box::new(secured.stream)), Some(slot))
         }
     };
@@ -161,6 +164,7 @@ async fn prepare(
         destination,
         scheme,
         server_name,
+        certificate,
         slot,
     })
 }

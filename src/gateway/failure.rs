@@ -1,5 +1,6 @@
 //! Every way in which a request can fail, and the one place that says what the client is told.
 
+use crate::admission::auth::ServiceAnswer;
 use crate::admission::{CorsRefusal, NetworkRefusal, OverLimit, Refusal};
 use crate::causes;
 use crate::config::LimitKey;
@@ -38,6 +39,15 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
+    /// A ticket that is not asked for by POST.
+    #[error("tickets are asked for by POST")]
+    NotPost,
+    /// Several routes give tickets here.
+    #[error("say for which path the ticket is to be: `?path=/…`")]
+    TicketForWhat,
+    /// What was proven has ended in the meantime, or there are no random numbers.
+    #[error("no ticket can be given now")]
+    NoTicket,
     /// A method that no ordinary request may have here.
     #[error("the method {0} is not served")]
     Method(Method),
@@ -85,6 +95,11 @@ impl Failure {
         if let Self::Upstream(OpenError::Refused(refused)) = self {
             return passed_on(*refused);
         }
+        if let Self::Refused(Refusal::Answered(denial)) = &self
+            && let Some(answer) = denial.answer()
+        {
+            return of_the_service(answer);
+        }
         let status = self.status();
         let mut answer = refusal(status, &self.text(), request_id);
         let headers = answer.headers_mut();
@@ -95,6 +110,9 @@ impl Failure {
             Self::Handshake(HandshakeError::Method(_) | HandshakeError::Connect)
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            Self::NotPost => {
+                headers.insert(ALLOW, HeaderValue::from_static("POST"));
             }
             Self::Method(_) => {
                 headers.insert(ALLOW, HeaderValue::from_static(METHODS));
@@ -112,7 +130,8 @@ impl Failure {
                 }
             }
             Self::Refused(
-                Refusal::Busy { retry_after } | Refusal::OverLimit(OverLimit { retry_after, .. }),
+                Refusal::Unavailable { retry_after, .. }
+                | Refusal::OverLimit(OverLimit { retry_after, .. }),
             ) => {
                 headers.insert(RETRY_AFTER, whole_seconds(retry_after).into());
             }
@@ -142,7 +161,9 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) | Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TicketForWhat => StatusCode::BAD_REQUEST,
+            Self::NoTicket => StatusCode::SERVICE_UNAVAILABLE,
             Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -152,7 +173,11 @@ impl Failure {
             Self::Refused(refusal) => match refusal {
                 Refusal::Origin(_) => StatusCode::FORBIDDEN,
                 Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-                Refusal::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
+                Refusal::Answered(denial) => denial
+                    .answer()
+                    .map_or(StatusCode::FORBIDDEN, |answer| answer.status),
+                Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 // All clients together are too many: that is no fault of this one.
                 Refusal::OverLimit(OverLimit {
                     per: LimitKey::Route,
@@ -177,7 +202,9 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
-            Self::Method(_) => "bad_method",
+            Self::Method(_) | Self::NotPost => "bad_method",
+            Self::TicketForWhat => "ticket_for_what",
+            Self::NoTicket => "no_ticket",
             Self::Preflight(_) => "preflight_refused",
             Self::Body(_) => "bad_body",
             Self::BodyTooSlow => "body_timeout",
@@ -237,6 +264,14 @@ fn passed_on(refused: Refused) -> Response<Bytes> {
     answer
 }
 
+/// What a service that was asked about the client has to tell it: where to log in, most often.
+fn of_the_service(answer: &ServiceAnswer) -> Response<Bytes> {
+    let mut told = Response::new(answer.body.clone());
+    *told.status_mut() = answer.status;
+    *told.headers_mut() = answer.headers.clone();
+    told
+}
+
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         match error {
@@ -291,8 +326,9 @@ mod tests {
             (NoRoute::Subprotocol.into(), 400),
             (Failure::PlainRequest, 426),
             (
-                Refusal::Busy {
+                Refusal::Unavailable {
                     retry_after: RETRY_SOON,
+                    denial: Box::default(),
                 }
                 .into(),
                 503,

@@ -4,7 +4,7 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
-//! handshake, `failure` says what a client is told, `facts` what is told to those who run it.
+//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it, `explain` what would become of a handshake.
 
 mod affinity;
 mod arrival;
@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod connection;
 mod cors;
+mod explain;
 mod facts;
 mod failure;
 mod guard;
@@ -25,18 +26,21 @@ mod request;
 mod service;
 mod site;
 mod slots;
+mod ticket;
 mod tunnel;
 mod turn;
 mod upstream_request;
 mod worker;
 
+pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
-pub use site::{AssembleError, Site};
+pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};
 
+use crate::admission::auth::Departed;
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
-use crate::session::Registry;
+use crate::session::{Registry, Revocation};
 use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;
@@ -45,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
+use tracing::info;
 use turn::Turn;
 
 /// What lives as long as the process and is shared by all connections.
@@ -120,6 +125,40 @@ impl Gate {
         self.registry.close_all(&going_away())
     }
 
+    /// The work that goes on behind handshakes and sessions, none of which ends by itself: names are
+    /// resolved again, files followed, sessions closed when what they rest on is good no longer.
+    pub fn background(self: &Arc<Self>) -> Vec<Background> {
+        let gate = Arc::clone(self);
+        let departed: Arc<Departed> = Arc::new(move |identity| {
+            let identity = identity.to_string();
+            gate.end_those_of(&Revocation::Identity(&identity), "someone who was removed");
+        });
+        let gate = Arc::clone(self);
+        let revoked: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |id| {
+            gate.end_those_of(&Revocation::Certificate(id), "a revoked certificate");
+        });
+        let mut work = self.site().background(&departed, &revoked);
+        let gate = Arc::clone(self);
+        work.push(Box::pin(async move { gate.registry.expire().await }));
+        work
+    }
+
+    fn end_those_of(&self, revocation: &Revocation<'_>, whose: &str) {
+        let sessions = self.revoke(revocation);
+        if sessions > 0 {
+            info!(?revocation, sessions, "the sessions of {whose} are closed");
+        }
+    }
+
+    /// What `revocation` takes back holds no session any more: its sessions are closed with 3000. A token is
+    /// kept out from now on; anybody else who comes again is judged anew. Returns how many sessions end.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        if let Revocation::Token { method, id } = *revocation {
+            self.site().refuse_token(method, id);
+        }
+        self.registry.revoke(revocation)
+    }
+
     /// Whether [`Self::start_draining`] was called.
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
@@ -155,6 +194,15 @@ fn replaced() -> CloseOrder {
         code: 1008,
         reason: "replaced by a newer session".into(),
         why: GatewayEnd::Replaced,
+    }
+}
+
+/// A service that was asked again has taken back what it had said.
+fn no_longer_admitted(code: u16) -> CloseOrder {
+    CloseOrder {
+        code,
+        reason: "the session is no longer admitted".into(),
+        why: GatewayEnd::Revoked,
     }
 }
 

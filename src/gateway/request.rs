@@ -6,8 +6,9 @@ use super::connection::Exchange;
 use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
-use super::{plain, tunnel};
-use crate::admission;
+use super::{plain, ticket, tunnel};
+use crate::admission::auth::{self, Proof};
+use crate::admission::{self, CorsRule, Permit, Witness};
 use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
@@ -34,6 +35,16 @@ pub(super) struct Story<'a> {
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
     marking: Option<Marking>,
+}
+
+/// A handshake that may become a session.
+pub(super) struct Admitted {
+    pub(super) service: Arc<Service>,
+    pub(super) permit: Permit,
+    /// Without credentials among its subprotocols.
+    pub(super) handshake: Handshake,
+    /// What of its offer marked a credential: it may be chosen where nothing else is.
+    pub(super) marker: Option<String>,
 }
 
 /// Answers a request. The one place that logs what was refused.
@@ -64,7 +75,7 @@ pub(super) fn refuse_head(exchange: &Exchange, failure: Failure) -> Bytes {
 }
 
 impl<'a> Story<'a> {
-    fn begin(exchange: &'a Exchange) -> Self {
+    pub(super) fn begin(exchange: &'a Exchange) -> Self {
         let started = Instant::now();
         Self {
             exchange,
@@ -79,6 +90,16 @@ impl<'a> Story<'a> {
     }
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
+        let (ask, target) = self.arrive(parts)?;
+        match ask {
+            Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
+            Ask::Other(error) => self.other(parts, &target, body, error).await,
+            Ask::Plain => self.plain(parts, &target, body).await,
+        }
+    }
+
+    /// What is asked for and where, if it may be asked for here at all.
+    pub(super) fn arrive(&mut self, parts: &Parts) -> Result<(Ask, Arc<Target>), Failure> {
         self.client.introduce(self.exchange, &parts.headers);
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
@@ -96,11 +117,7 @@ impl<'a> Story<'a> {
             let location = target.by_https(port)?;
             return Err(Failure::ByHttps(location));
         }
-        match ask {
-            Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
-            Ask::Other(error) => self.other(parts, &target, body, error).await,
-            Ask::Plain => self.plain(parts, &target, body).await,
-        }
+        Ok((ask, target))
     }
 
     /// A client asks for an upgrade to something else. It may be told no by being answered as if it
@@ -128,19 +145,48 @@ impl<'a> Story<'a> {
         target: &Target,
         handshake: Handshake,
     ) -> Result<Answer, Failure> {
+        let admitted = self.admit(parts, target, handshake, None, &mut ()).await?;
+        tunnel::open(self, admitted, parts, target).await
+    }
+
+    /// Finds the route of a handshake and judges it, while `witness` looks on. Who is `known` has proven
+    /// that already.
+    pub(super) async fn admit(
+        &mut self,
+        parts: &Parts,
+        target: &Target,
+        mut handshake: Handshake,
+        known: Option<Proof>,
+        witness: &mut impl Witness,
+    ) -> Result<Admitted, Failure> {
         let exchange = self.exchange;
+        let offered = std::mem::take(&mut handshake.subprotocols);
+        // Before anything is matched: what is a credential is offered to nobody.
+        let offer = auth::Offer::split(offered, &exchange.site.markers);
+        handshake.subprotocols = offer.subprotocols;
         let entrance = exchange.site.listener(exchange.listener);
         let service = entrance
             .routes
             .find(&target.host, &target.path, &handshake.subprotocols)?
             .clone();
+        witness.passed("route", || service.name.to_string());
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        let permit = service
-            .admission
-            .admit(&self.ask(parts, target, admission::Purpose::Session))
-            .await?;
-        tunnel::open(self, &service, permit, parts, target, handshake).await
+        witness.passed("network", || match self.client.address {
+            Some(address) => format!("{address} may come"),
+            None => "a client without an address may come".to_owned(),
+        });
+        let ask = admission::Ask {
+            credentials: &offer.credentials,
+            ..self.ask(parts, target, admission::Purpose::Session)
+        };
+        let permit = service.admission.admit_before(&ask, known, witness).await?;
+        Ok(Admitted {
+            service,
+            permit,
+            handshake,
+            marker: offer.answer,
+        })
     }
 
     /// An ordinary request: the built-in upstream has a page, others are asked where the route says so.
@@ -151,10 +197,14 @@ impl<'a> Story<'a> {
         body: Incoming,
     ) -> Result<Answer, Failure> {
         self.is_plain = true;
+        if self.exchange.site.gives_tickets_at(&target.path) {
+            // On the heap: a handshake's future must not have room for it.
+            return Box::pin(ticket::serve(self, parts, target)).await;
+        }
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        if let Some(answer) = self.cors(&service, parts, target) {
+        if let Some(answer) = self.cors(&service, service.plain.cors.as_ref(), parts, target) {
             return answer;
         }
         if service.pool.is_builtin() {
@@ -168,25 +218,28 @@ impl<'a> Story<'a> {
     }
 
     /// Answers a preflight, and notes what any other answer is to say.
-    fn cors(
+    pub(super) fn cors(
         &mut self,
         service: &Service,
+        rule: Option<&Arc<CorsRule>>,
         parts: &Parts,
         target: &Target,
     ) -> Option<Result<Answer, Failure>> {
-        let rule = service.plain.cors.as_ref()?;
-        let mut marking = Marking::of(self, service, parts, target);
-        let answer = marking.preflight(self, service, rule, parts, target);
+        let mut marking = Marking::of(self, service, rule?, parts, target);
+        let answer = marking.preflight(self, service, parts, target);
         self.marking = Some(marking);
         answer
     }
 
     fn mark(&self, answer: &mut HeaderMap) {
-        let service = self.service.as_ref();
-        let rule = service.and_then(|service| service.plain.cors.as_ref());
-        if let (Some(marking), Some(rule)) = (&self.marking, rule) {
-            marking.apply(rule, answer);
+        if let Some(marking) = &self.marking {
+            marking.apply(answer);
         }
+    }
+
+    /// Notes whose rules hold from here on.
+    pub(super) fn serve_by(&mut self, service: &Arc<Service>) {
+        self.service = Some(Arc::clone(service));
     }
 
     async fn page(
@@ -214,7 +267,7 @@ impl<'a> Story<'a> {
 
     /// What admission judges.
     pub(super) fn ask<'p>(
-        &self,
+        &'p self,
         parts: &'p Parts,
         target: &'p Target,
         purpose: admission::Purpose,
@@ -226,14 +279,25 @@ impl<'a> Story<'a> {
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
+            route: self.service.as_ref().map_or("", |service| &service.name),
+            credentials: &[],
             own_origin: is_from_page.then(own_origin).flatten(),
+            certificate: exchange.certificate.as_deref(),
             client: self.client.address,
             purpose,
+            original: admission::Original {
+                method: &parts.method,
+                target,
+                authority: self.client.asked_for(),
+                scheme: self.client.scheme,
+                chain: &self.client.chain,
+                request_id: self.id.as_str(),
+            },
         }
     }
 
     /// Counts what is answered to everything but what becomes a session or is passed on.
-    fn count(&self, status: StatusCode, reason: &'static str) {
+    pub(super) fn count(&self, status: StatusCode, reason: &'static str) {
         let exchange = self.exchange;
         let listener = &exchange.site.listener(exchange.listener).name;
         let route = self.service.as_ref().map(|service| &service.name);

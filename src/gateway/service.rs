@@ -3,8 +3,9 @@
 use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
+use super::ticket::TicketDesk;
 use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
-use crate::config::{self, Affinity, Balance, Compression, Listener, Route};
+use crate::config::{self, Affinity, AuthMethod, Balance, Compression, Listener, Route};
 use crate::relay::{Courses, Rules};
 use crate::route::Rewrite;
 use crate::session::Names;
@@ -35,6 +36,7 @@ pub(super) struct Service {
     /// The rules of its sessions, and what passes in them.
     pub(super) courses: Courses,
     pub(super) plain: PlainRules,
+    pub(super) tickets: Option<TicketDesk>,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -52,11 +54,11 @@ impl Service {
         methods: &auth::Methods,
         pools: &Pools,
     ) -> Result<Self, AssembleError> {
-        let named = route
-            .auth
-            .iter()
-            .filter_map(|method| methods.named(&method.name).cloned())
-            .collect();
+        let named = |list: &[Arc<AuthMethod>]| {
+            let named = list.iter().filter_map(|one| methods.named(&one.name));
+            named.cloned().collect::<Vec<_>>()
+        };
+        let any = named(&route.auth);
         // The settings list every upstream that a route refers to.
         let pool = &pools[&route.upstream.name];
         let identity_header = route
@@ -82,8 +84,12 @@ impl Service {
                 _ => None,
             },
             network: NetworkRule::new(&route.network),
-            admission: Admission::new(OriginRule::new(&route.origin), named)
-                .with_limits(&route.limits),
+            admission: Admission::new(
+                OriginRule::new(&route.origin),
+                any.clone(),
+                named(&route.auth_all),
+            )
+            .with_limits(&route.limits),
             pool: pool.clone(),
             rewrite: Rewrite {
                 strip_prefix: route.strip_prefix.clone(),
@@ -97,6 +103,7 @@ impl Service {
             rates,
             courses: Courses::new(rules),
             plain: PlainRules::new(route),
+            tickets: TicketDesk::new(route, &any),
         })
     }
 

@@ -2,13 +2,15 @@
 
 use super::client::{Client, Trust};
 use super::service::Service;
-use crate::admission::{self, auth};
+use crate::admission;
+use crate::admission::auth::{self, Departed};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
 use crate::telemetry::TlsLog;
 use crate::tls::{Expiry, ServerTls, TlsError};
 use crate::upstream::{Pool, PoolError};
+use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +26,10 @@ pub struct Site {
     methods: Vec<Arc<auth::Method>>,
     /// One for each route.
     services: Vec<Arc<Service>>,
+    /// What begins a credential among subprotocols, on any route.
+    pub(super) markers: Vec<auth::Marker>,
+    /// Where tickets are asked for.
+    ticket_paths: Box<[Box<str>]>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -98,7 +104,7 @@ pub enum AssembleError {
 }
 
 /// A task that never ends by itself.
-pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Site {
     /// Builds everything, or says what in the named files is not usable.
@@ -115,8 +121,14 @@ impl Site {
             listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
             methods: methods.all(),
+            ticket_paths: services
+                .iter()
+                .filter_map(|service| service.tickets.as_ref()?.path())
+                .map(Into::into)
+                .collect(),
             services,
-            reserved: reserved(settings),
+            markers: methods.markers(),
+            reserved: reserved(settings, &methods),
             trust: Trust::new(&settings.server).ok_or_else(|| AssembleError::ClientIpHeader {
                 name: settings.server.client_ip_header.clone(),
             })?,
@@ -142,6 +154,11 @@ impl Site {
         &self.listeners[index]
     }
 
+    /// Whether a route's tickets are asked for at that path.
+    pub(super) fn gives_tickets_at(&self, path: &str) -> bool {
+        self.ticket_paths.iter().any(|one| **one == *path)
+    }
+
     /// What its routes do, each once.
     pub(super) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.iter()
@@ -161,6 +178,14 @@ impl Site {
         ]
     }
 
+    /// From now on that token admits nobody.
+    pub(super) fn refuse_token(&self, method: &str, id: &str) {
+        let named = self.methods.iter().find(|one| **one.name() == *method);
+        if let Some(method) = named {
+            method.refuse_token(id);
+        }
+    }
+
     /// Until when certificates, authorities and revocation lists are good, those of listeners first.
     pub fn expiries(&self) -> Vec<Expiry> {
         let shown = self.listeners.iter().filter_map(|one| one.tls.as_ref());
@@ -170,26 +195,31 @@ impl Site {
             .collect()
     }
 
-    /// The work that goes on behind the handshakes: names resolved again, files followed.
-    pub(crate) fn background(self: &Arc<Self>) -> Vec<Background> {
+    /// The work that goes on behind the handshakes: names resolved again, files followed. Who can no longer
+    /// prove to be who it was is `departed`, whose certificate is on a list now is `revoked` by its id.
+    pub(super) fn background(
+        self: &Arc<Self>,
+        departed: &Arc<Departed>,
+        revoked: &Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Vec<Background> {
         let mut work: Vec<Background> = Vec::new();
         for pool in &self.pools {
             let pool = Arc::clone(pool);
             work.push(Box::pin(async move { pool.maintain().await }));
         }
         for method in &self.methods {
-            let method = Arc::clone(method);
-            work.push(Box::pin(async move { method.follow().await }));
+            let (method, departed) = (Arc::clone(method), Arc::clone(departed));
+            work.push(Box::pin(async move { method.follow(&*departed).await }));
         }
         let limiters = self.services.iter().flat_map(|service| service.limiters());
         work.push(Box::pin(admission::housekeeping(limiters.collect())));
         for index in 0..self.listeners.len() {
-            let site = self.clone();
+            let (site, revoked) = (self.clone(), Arc::clone(revoked));
             work.push(Box::pin(async move {
                 let entrance = &site.listeners[index];
                 let follow = async {
                     if let Some(tls) = &entrance.tls {
-                        tls.follow().await;
+                        tls.follow(&*revoked).await;
                     }
                 };
                 tokio::join!(follow, entrance.tls_log.report());
@@ -323,8 +353,8 @@ fn add(
 }
 
 /// A client must not be able to write what an upstream takes for the gateway's word, on whichever
-/// route: every header that any route sets is the gateway's on all of them.
-fn reserved(settings: &Settings) -> Reserved {
+/// route: every header that any route or method sets is the gateway's on all of them.
+fn reserved(settings: &Settings, methods: &auth::Methods) -> Reserved {
     let names = settings.routes.iter().flat_map(|route| {
         let set = route
             .request_headers
@@ -335,5 +365,6 @@ fn reserved(settings: &Settings) -> Reserved {
     });
     // An upstream may know that its balancer's header tells the client, and ours tells it otherwise.
     let told_by_proxies = settings.server.client_ip_header.as_str();
-    Reserved::new(names.chain([told_by_proxies]))
+    let told_by_methods = methods.header_names().map(HeaderName::as_str);
+    Reserved::new(names.chain(told_by_methods).chain([told_by_proxies]))
 }

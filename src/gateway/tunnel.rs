@@ -3,16 +3,18 @@
 use super::affinity::Bond;
 use super::failure::Failure;
 use super::presence::Presence;
-use super::request::{Answer, Story};
+use super::request::{Admitted, Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
-use super::{going_away, replaced};
+use super::{going_away, no_longer_admitted, replaced};
+use crate::admission::auth::{Proof, Recheck};
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
 use crate::net::Stream;
 use crate::relay::{Early, Negotiated, Outcome, Relayed, relay};
-use crate::session::{Record, Session};
+use crate::session::{Evidence, Expiry, Grounds, Record, Session};
+use crate::tls::ClientCertificate;
 use crate::upstream::{self, Lease, Opened};
 use bytes::Bytes;
 use http::header::{
@@ -21,9 +23,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use tokio::time::Instant;
+use tracing::info;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -31,33 +34,32 @@ pub(super) struct Tunnel {
     service: Arc<Service>,
     session: Session,
     seats: Seats,
+    /// Who asks again whether it may go on.
+    rechecks: Vec<Arc<Recheck>>,
     /// With whom it shares what it may send.
     account: u64,
-    handshake_took: Duration,
+    /// When the handshake came.
+    began: Instant,
 }
 
 /// Opens the upstream leg and answers the client. Only then is anything promised to the client.
 pub(super) async fn open(
     story: &Story<'_>,
-    service: &Arc<Service>,
-    permit: Permit,
+    admitted: Admitted,
     parts: &mut Parts,
     target: &Target,
-    handshake: Handshake,
 ) -> Result<Answer, Failure> {
-    let bond = Bond::of(story, service, &permit, &parts.headers, target);
-    let ask = upstream::Ask {
-        subprotocols: service.offer(&handshake.subprotocols),
-        deflate: match service.compression {
-            Compression::Off => None,
-            Compression::Passthrough => offer_for_upstream(&handshake),
-        },
-        ..upstream_ask(story, service, &permit, &bond, parts, target)
-    };
+    let (bond, ask) = asked_for(story, &admitted, parts, target);
+    let Admitted {
+        service,
+        permit,
+        handshake,
+        marker,
+    } = admitted;
     let mut opened = service.pool.open(&ask).await?;
-    let mut answer = switching_protocols(service, &handshake, &mut opened);
+    let mut answer = switching_protocols(&service, &handshake, marker, &mut opened);
     bond.apply(answer.headers_mut());
-    let identity = permit.identity.as_ref().map(ToString::to_string);
+    let identity = permit.identity().map(ToString::to_string);
     let session = Session::new(&Record {
         request_id: story.id.as_str(),
         names: &service.names[story.exchange.listener],
@@ -68,22 +70,92 @@ pub(super) async fn open(
         identity: identity.as_deref(),
         subprotocol: opened.subprotocol.as_deref(),
     });
+    let session = match grounds(&permit, story.exchange.certificate.as_deref()) {
+        Some(grounds) => session.resting_on(grounds),
+        None => session,
+    };
     let account = service
         .rates
-        .account(permit.identity.as_ref(), story.client.address);
+        .account(permit.identity(), story.client.address);
     story.exchange.promise(Tunnel {
         opened,
         service: service.clone(),
         session,
+        rechecks: permit
+            .proofs
+            .into_iter()
+            .filter_map(|proof| proof.recheck)
+            .collect(),
         seats: permit.seats,
         account,
-        handshake_took: story.started.elapsed(),
+        began: story.started,
     });
     Ok(answer)
 }
 
+/// What the upstream is asked for.
+pub(super) fn asked_for(
+    story: &Story<'_>,
+    admitted: &Admitted,
+    parts: &mut Parts,
+    target: &Target,
+) -> (Bond, upstream::Ask) {
+    let Admitted {
+        service,
+        permit,
+        handshake,
+        ..
+    } = admitted;
+    let bond = Bond::of(story, service, permit, &parts.headers, target);
+    let ask = upstream::Ask {
+        subprotocols: service.offer(&handshake.subprotocols),
+        deflate: match service.compression {
+            Compression::Off => None,
+            Compression::Passthrough => offer_for_upstream(handshake),
+        },
+        ..upstream_ask(story, service, permit, &bond, parts, target)
+    };
+    (bond, ask)
+}
+
+/// What the session rests on, where that is more than its identity.
+fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<Grounds> {
+    let expiry = permit.lifetime().map(|lifetime| Expiry {
+        at: lifetime.ends,
+        code: lifetime.code,
+    });
+    let is_plain = |proof: &Proof| proof.token_id.is_none() && proof.recheck.is_none();
+    let is_bare = expiry.is_none() && certificate.is_none();
+    if is_bare && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
+        return None;
+    }
+    let evidence = |proof: &Proof| Evidence {
+        method: proof.identity.method().clone(),
+        identity: proof.identity.to_string().into(),
+        token_id: proof.token_id.clone(),
+    };
+    let proofs = permit.proofs.iter().map(evidence).collect();
+    let certificate = certificate.map(|certificate| certificate.id.clone());
+    Some(Grounds::new(expiry, proofs, certificate))
+}
+
+/// Ends `session` when a service no longer admits it.
+async fn watch(recheck: Arc<Recheck>, session: Weak<Session>) {
+    let over = recheck.over().await;
+    if let Some(session) = session.upgrade() {
+        let (id, why) = (session.request_id(), over.why.to_string());
+        info!(id, why, "a session is no longer admitted");
+        session.control().close(no_longer_admitted(over.code));
+    }
+}
+
 /// The 101. RFC 6455 §4.2.2.
-fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Opened) -> Answer {
+fn switching_protocols(
+    service: &Service,
+    handshake: &Handshake,
+    marker: Option<String>,
+    opened: &mut Opened,
+) -> Answer {
     let mut answer = Response::new(Bytes::new().into());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
@@ -95,9 +167,8 @@ fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Op
     if let Ok(accept) = HeaderValue::from_str(&accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(token) = &opened.subprotocol
-        && let Ok(token) = HeaderValue::from_str(token)
-    {
+    let chosen = opened.subprotocol.clone().or(marker);
+    if let Some(Ok(token)) = chosen.map(HeaderValue::try_from) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, token);
     }
     if let Some(deflate) = &opened.deflate {
@@ -120,17 +191,22 @@ pub(super) fn carry(
         service,
         session,
         mut seats,
+        rechecks,
         account,
-        handshake_took,
+        began,
     } = tunnel;
+    let handshake_took = began.elapsed();
     let (gate, worker) = (presence.gate(), presence.worker());
     gate.access_log.opened(&session, handshake_took);
     gate.metrics.at(worker).opened(&session, handshake_took);
-    let session = gate.registry.register(worker, session);
+    let session = gate.registry.register(worker, session, began);
     seats.opened(|| {
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))
     });
+    for recheck in rechecks {
+        session.watch(watch(recheck, Arc::downgrade(&session)));
+    }
     if gate.is_draining() {
         // It may have missed the order that all others got.
         session.control().close(going_away());

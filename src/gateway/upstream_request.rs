@@ -55,7 +55,10 @@ pub(super) fn upstream_ask(
 }
 
 fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
-    let (Some(name), Some(identity)) = (&service.identity_header, &permit.identity) else {
+    for (name, value) in permit.proofs.iter().flat_map(|proof| &proof.headers) {
+        headers.insert(name.clone(), value.clone());
+    }
+    let (Some(name), Some(identity)) = (&service.identity_header, permit.identity()) else {
         return;
     };
     // Admission refuses identities with control characters; anything else is a legal value.

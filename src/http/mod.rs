@@ -6,6 +6,7 @@
 
 mod answer;
 mod authority;
+mod cache_control;
 mod chunked;
 mod client;
 pub mod cookie;
@@ -34,6 +35,7 @@ pub mod fuzzing;
 
 pub use answer::{AnswerBody, AnswerError, AnswerHead, AnswerScan};
 pub use authority::{Authority, AuthorityError};
+pub use cache_control::CacheControl;
 pub use chunked::{ChunkError, Chunks};
 pub use client::Told;
 pub use deflate::{ClientWindow, DeflateAnswer, DeflateOffer};
@@ -49,7 +51,7 @@ pub use negotiation::{
 };
 pub use opaque::opaque_value;
 pub use origin::{Origin, OriginError, Scheme};
-pub use path::PathError;
+pub use path::{PathError, check_path};
 pub use reply::{refusal, to_bytes};
 pub use request_id::RequestId;
 pub use target::{Target, TargetError};

@@ -97,7 +97,7 @@ impl Gateway {
             AccessLog::new(settings.log.access),
         ));
         let mut background = JoinSet::new();
-        for work in site.background() {
+        for work in gate.background() {
             background.spawn_on(work, gate.workers().runtime(0));
         }
         let mut accepting = JoinSet::new();

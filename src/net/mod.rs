@@ -5,6 +5,8 @@
 mod accept;
 mod bind;
 mod connect;
+mod connection;
+mod idle;
 mod process;
 mod proxy_protocol;
 mod reactor;
@@ -17,6 +19,8 @@ mod usage;
 pub use accept::{AcceptFault, Accepted, Acceptor, Detached, Peer, is_exhausted};
 pub use bind::{Address, BindError, Listening};
 pub use connect::{connect, connect_unix};
+pub use connection::Connection;
+pub use idle::Idle;
 pub use process::{OpenFiles, raise_open_files, usable_cores};
 #[doc(hidden)]
 pub use proxy_protocol::fuzzing;

@@ -53,6 +53,10 @@ pub enum GatewayEnd {
     Administrator,
     /// A newer session has taken its place, as there may be only so many.
     Replaced,
+    /// What the client had proven is good no longer.
+    Expired,
+    /// What the client had proven was taken back.
+    Revoked,
 }
 
 /// Why a session ended: the first thing that made its end certain.
@@ -107,6 +111,8 @@ impl End {
             Self::Ordered(GatewayEnd::Drain) => "drain",
             Self::Ordered(GatewayEnd::Administrator) => "administrator",
             Self::Ordered(GatewayEnd::Replaced) => "replaced",
+            Self::Ordered(GatewayEnd::Expired) => "expired",
+            Self::Ordered(GatewayEnd::Revoked) => "revoked",
         }
     }
 }

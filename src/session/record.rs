@@ -1,6 +1,7 @@
 //! What is known of one session for as long as it lives. There are many, so it is kept small: names of the
 //! configuration are shared, everything else is one string.
 
+use super::grounds::{Expiry, Grounds, Revocation};
 use super::texts::Texts;
 use crate::relay::Control;
 use std::net::IpAddr;
@@ -45,14 +46,11 @@ pub struct Session {
     names: Arc<Names>,
     texts: Texts<5>,
     client: Option<IpAddr>,
-    /// Where it is in the registry.
-    pub(super) position: Position,
-}
-
-/// Whose list of the registry, and where in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) shard: u32,
+    /// Most sessions rest on no more than who they are.
+    grounds: Option<Box<Grounds>>,
+    /// Whose list of the registry it is in, and where. Beside each other as a structure they would take
+    /// more.
+    pub(super) shard: u16,
     pub(super) index: u32,
 }
 
@@ -82,8 +80,16 @@ impl Session {
             names: record.names.clone(),
             texts: Texts::new(record.request_id, others),
             client: record.client,
-            position: Position::default(),
+            grounds: None,
+            shard: 0,
+            index: 0,
         }
+    }
+
+    /// The same, resting on `grounds`.
+    pub fn resting_on(mut self, grounds: Grounds) -> Self {
+        self.grounds = Some(Box::new(grounds));
+        self
     }
 
     /// What ends it.
@@ -94,6 +100,31 @@ impl Session {
     /// Of the configuration.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Runs `watch`, which looks after what it rests on, on the calling task's runtime for as long as the
+    /// session lives; it must not hold the session itself.
+    pub fn watch(&self, watch: impl Future<Output = ()> + Send + 'static) {
+        if let Some(grounds) = &self.grounds {
+            grounds.watch(watch);
+        }
+    }
+
+    /// When it is to end with what it rests on.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.grounds.as_ref().and_then(|grounds| grounds.expiry)
+    }
+
+    /// Whether what it rests on is taken back.
+    pub fn is_revoked_by(&self, revocation: &Revocation<'_>) -> bool {
+        match *revocation {
+            Revocation::Session(id) => self.request_id() == id,
+            Revocation::Identity(identity) if self.identity() == Some(identity) => true,
+            _ => {
+                let grounds = self.grounds.as_ref();
+                grounds.is_some_and(|grounds| grounds.are_taken_back_by(revocation))
+            }
+        }
     }
 
     /// See [`Record::client`].

@@ -68,7 +68,7 @@ impl ClientTls {
     /// Follows the files, and tells once a day what expires; never ends. What cannot be used is
     /// logged, and what is in use stays. Dropping the future ends the following.
     pub async fn follow(&self) {
-        self.credentials.follow().await;
+        self.credentials.follow(&|_, _| ()).await;
     }
 }
 

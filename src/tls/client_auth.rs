@@ -1,6 +1,7 @@
 //! Certificates of clients (mTLS): whose are accepted, and which are revoked.
 
 use super::certificate::read_certificates;
+use super::client_certificate;
 use super::error::{FileProblem, TlsError};
 use super::expiry::Expiry;
 use super::revocation::RevocationList;
@@ -38,6 +39,11 @@ impl ClientAuth {
             lists,
             expiries,
         })
+    }
+
+    /// Ids of the certificates that are on a list.
+    pub(super) fn revoked(&self) -> impl Iterator<Item = Box<str>> {
+        client_certificate::revoked(&self.lists)
     }
 
     /// Whether the same certificates are accepted and revoked.

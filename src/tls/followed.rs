@@ -62,18 +62,21 @@ impl<M: Material> Followed<M> {
 
     /// Follows the files and tells once a day what expires; never ends. What cannot be used is
     /// logged, and what is in use stays. Dropping the future ends the following.
-    pub(super) async fn follow(&self) {
+    /// `changed` is told what it was and what it is now.
+    pub(super) async fn follow(&self, changed: &(dyn Fn(&M, &M) + Send + Sync)) {
         let daily = expiry::tell_daily(|| self.kept().expiries().to_vec());
-        tokio::join!(self.follow_files(), daily);
+        tokio::join!(self.follow_files(changed), daily);
     }
 
-    async fn follow_files(&self) {
+    async fn follow_files(&self, changed: &(dyn Fn(&M, &M) + Send + Sync)) {
         let mut follower = self.follower.lock().await;
         loop {
             follower.changed().await;
+            let before = self.kept();
             match self.reload().await {
                 Ok(()) => {
                     tracing::info!("certificates reloaded");
+                    changed(&before, &self.kept());
                     self.kept().expiries().iter().for_each(Expiry::tell);
                 }
                 Err(error) => {

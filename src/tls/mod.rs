@@ -9,6 +9,7 @@ mod certificate;
 mod certificates;
 mod client;
 mod client_auth;
+mod client_certificate;
 mod error;
 mod expiry;
 mod followed;
@@ -19,6 +20,9 @@ mod server;
 mod trust;
 
 pub use client::ClientTls;
+pub use client_certificate::ClientCertificate;
+#[cfg(test)]
+pub(crate) use client_certificate::tests::client_certificate;
 pub use error::{FileProblem, TlsError};
 pub use expiry::{Expiring, Expiry, Standing};
 pub use handshake_failure::{HandshakeFailure, Reason};

@@ -2,6 +2,7 @@
 
 use super::certificates::Certificates;
 use super::client_auth::ClientAuth;
+use super::client_certificate::ClientCertificate;
 use super::error::TlsError;
 use super::expiry::Expiry;
 use super::followed::{Followed, Material};
@@ -10,6 +11,7 @@ use super::hello::{Hello, broken};
 use super::{ALPN, provider};
 use crate::config::{ListenerTls, TlsVersion};
 use crate::net::{Secure, Socket};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -33,6 +35,8 @@ pub struct Secured {
     pub stream: Secure<Socket>,
     /// The name that the client asked for (RFC 6066 §3).
     pub server_name: Option<String>,
+    /// What the client showed, where it is asked for one.
+    pub certificate: Option<Box<ClientCertificate>>,
 }
 
 /// What is shown to clients, and what they are to show.
@@ -82,9 +86,11 @@ impl ServerTls {
         if let Err(error) = self.identity.kept().check_resumed(stream.get_ref().1) {
             return failed(broken(error), stream.into_inner());
         }
+        let shown = ClientCertificate::shown(stream.get_ref().1);
         Ok(Secured {
             stream,
             server_name,
+            certificate: shown.map(Box::new),
         })
     }
 
@@ -106,9 +112,21 @@ impl ServerTls {
     }
 
     /// Follows the files, and tells once a day what expires; never ends. What cannot be used is
-    /// logged, and what is in use stays. Dropping the future ends the following.
-    pub async fn follow(&self) {
-        self.identity.follow().await;
+    /// logged, and what is in use stays. Of each client's certificate that is on a revocation list
+    /// now and was on none before, the id is `revoked`. Dropping the future ends the following.
+    pub async fn follow(&self, revoked: &(dyn Fn(&str) + Send + Sync)) {
+        let changed = |before: &Identity, now: &Identity| {
+            let ids = |identity: &Identity| {
+                identity
+                    .clients
+                    .iter()
+                    .flat_map(ClientAuth::revoked)
+                    .collect()
+            };
+            let (before, now): (HashSet<Box<str>>, HashSet<Box<str>>) = (ids(before), ids(now));
+            now.difference(&before).for_each(|id| revoked(id));
+        };
+        self.identity.follow(&changed).await;
     }
 
     #[cfg(test)]

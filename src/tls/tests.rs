@@ -241,7 +241,7 @@ async fn changed_files_are_taken_and_broken_ones_are_not() {
             }
         };
         tokio::select! {
-            () = server.follow() => unreachable!("following never ends"),
+            () = server.follow(&|_| ()) => unreachable!("following never ends"),
             () = looks => {}
             () = tokio::time::sleep(Duration::from_secs(3600)) => panic!("not followed"),
         }

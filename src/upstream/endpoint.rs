@@ -1,7 +1,7 @@
 //! One place that serves, and the count of what it serves now.
 
 use super::rendezvous;
-use super::requests::Idle;
+use crate::net::Idle;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::PathBuf;

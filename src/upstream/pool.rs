@@ -9,14 +9,12 @@ use super::failures::Failures;
 use super::greeting::Greeting;
 use super::open::{Answer, Opened, open};
 use super::rendezvous::Affinity;
-use super::requests::{
-    self, Answered, BoxError, Connection, Exchanged, Fault, Request, RequestError, Upload,
-};
+use super::requests::{self, Answered, BoxError, Exchanged, Fault, Request, RequestError, Upload};
 use super::resolve::{self, Lookup, Name};
 use super::retry::Attempts;
 use super::roster::Roster;
 use crate::config::{HostHeader, ProxyProtocol, Upstream};
-use crate::net::Stream;
+use crate::net::{Connection, Stream};
 use crate::tls::{ClientTls, Expiry};
 use arc_swap::ArcSwap;
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Passwords (RFC 7617) against a password file.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Gateway, Handshake, Upstream, peer, program, session_by, within};
+use crate::harness::{Frame, Gateway, Handshake, Upstream, peer, program, session_by, within};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use tempfile::TempDir;
 
@@ -212,6 +212,23 @@ async fn a_changed_file_is_followed() {
     // A file that cannot be read changes nothing.
     std::fs::remove_file(&users).unwrap();
     assert_eq!(gateway.status(&new).await, 101);
+}
+
+#[tokio::test]
+async fn who_leaves_the_file_leaves_the_gateway() {
+    let upstream = Upstream::bind().await;
+    let line = |name: &str| format!("{name}:{}\n", bcrypt("secret"));
+    let (alice, bob) = (line("alice"), line("bob"));
+    let gateway = gateway(&upstream.url(), &format!("{alice}{bob}"));
+    let by = |name: &str| with_credential(format!("{name}:secret").as_bytes());
+    let (mut gone, mut gone_server, _) = session_by(&gateway, &upstream, &by("alice")).await;
+    let (mut stays, mut server, _) = session_by(&gateway, &upstream, &by("bob")).await;
+
+    std::fs::write(gateway.folder().join("users"), bob).unwrap();
+    assert_eq!(gone.close(3000).await, "the credential was revoked");
+    gone_server.close(1001).await;
+    stays.send_frame(&Frame::text("here").masked()).await;
+    assert_eq!(server.frame().await.payload, b"here");
 }
 
 #[tokio::test]

@@ -5,14 +5,15 @@
 
 use super::source::Source;
 use super::{Check, MethodError};
-use crate::admission::Identity;
+use crate::admission::{Ask, Identity};
 use crate::config;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use http::HeaderMap;
 
 /// A longer one is wrong, unread.
 const KEY_BYTES_MAX: usize = 1024;
+
+const UNKNOWN: &str = "the key is not known";
 
 /// One `[auth.*]` of this kind.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Key {
 
 impl ApiKeys {
     pub(super) fn new(method: &str, settings: &config::ApiKeys) -> Result<Self, MethodError> {
-        let key = |key: &config::ApiKey| match Identity::new(method, &key.name) {
+        let key = |key: &config::ApiKey| match Identity::new(method, &*key.name) {
             Some(identity) => Ok(Key {
                 identity,
                 sha256: key.sha256,
@@ -37,32 +38,22 @@ impl ApiKeys {
                 method: method.to_owned(),
             }),
         };
-        let source = |source| {
-            Source::new(source).map_err(|source| MethodError::Header {
-                method: method.to_owned(),
-                source,
-            })
-        };
         Ok(Self {
             keys: settings.keys.iter().map(key).collect::<Result<_, _>>()?,
-            sources: settings
-                .sources
-                .iter()
-                .map(source)
-                .collect::<Result<_, _>>()?,
+            sources: super::sources(method, &settings.sources)?,
         })
     }
 
     /// The first place where there is a key decides.
-    pub(super) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Check {
-        let mut presented = self
-            .sources
-            .iter()
-            .filter_map(|one| one.read(headers, query));
+    pub(super) fn check(&self, ask: &Ask<'_>) -> Check {
+        let mut presented = self.sources.iter().filter_map(|one| one.read(ask));
         match presented.find(|key| !key.is_empty()) {
             None => Check::Absent,
-            Some(key) if key.len() > KEY_BYTES_MAX => Check::Wrong,
-            Some(key) => Check::of(self.identity_of(&key)),
+            Some(key) if key.len() > KEY_BYTES_MAX => Check::wrong("the key is too long"),
+            Some(key) => match self.identity_of(&key) {
+                Some(identity) => Check::admitted(identity),
+                None => Check::wrong(UNKNOWN),
+            },
         }
     }
 
@@ -100,6 +91,7 @@ impl std::fmt::Debug for Key {
 mod tests {
     use super::*;
     use crate::config::CredentialSource;
+    use http::HeaderMap;
 
     fn sha256(key: &str) -> [u8; 32] {
         digest(&SHA256, key.as_bytes()).as_ref().try_into().unwrap()
@@ -125,7 +117,7 @@ mod tests {
     #[test]
     fn keys_are_found_in_every_source_and_the_first_decides() {
         let keys = api_keys(&[("ci", "KEY-1"), ("bot", "KEY 2+")]);
-        let named = |name| Check::of(Identity::new("robots", name));
+        let named = |name| Check::admitted(Identity::new("robots", name).unwrap());
         for (lines, query, expected) in [
             (&[("x-api-key", "KEY-1")][..], None, named("ci")),
             (&[("x-api-key", "KEY 2+")], None, named("bot")),
@@ -138,17 +130,29 @@ mod tests {
             (&[], Some("a=1&%6bey=%4bEY-1"), named("ci")),
             (&[], Some("key="), Check::Absent),
             (&[("x-api-key", "")], Some("key=KEY-1"), named("ci")),
-            (&[("x-api-key", "WRONG")], Some("key=KEY-1"), Check::Wrong),
-            (&[("cookie", "key=WRONG")], Some("key=KEY-1"), Check::Wrong),
+            (
+                &[("x-api-key", "WRONG")],
+                Some("key=KEY-1"),
+                Check::wrong(UNKNOWN),
+            ),
+            (
+                &[("cookie", "key=WRONG")],
+                Some("key=KEY-1"),
+                Check::wrong(UNKNOWN),
+            ),
             (&[("x-api-key", "KEY-1")], Some("key=WRONG"), named("ci")),
-            (&[("x-api-key", "key-1")], None, Check::Wrong),
+            (&[("x-api-key", "key-1")], None, Check::wrong(UNKNOWN)),
             (&[], None, Check::Absent),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in lines {
                 headers.append(*name, value.parse().unwrap());
             }
-            assert_eq!(keys.check(&headers, query), expected, "{lines:?} {query:?}");
+            assert_eq!(
+                keys.check(&Ask::of(&headers, query)),
+                expected,
+                "{lines:?} {query:?}"
+            );
         }
     }
 
@@ -159,12 +163,12 @@ mod tests {
         let keys = api_keys(&[("huge", &huge), ("longest", &longest)]);
         let check = |key: &str| {
             let query = format!("key={key}");
-            keys.check(&HeaderMap::new(), Some(&query))
+            keys.check(&Ask::of(&HeaderMap::new(), Some(&query)))
         };
-        assert_eq!(check(&huge), Check::Wrong);
+        assert_eq!(check(&huge), Check::wrong("the key is too long"));
         assert_eq!(
             check(&longest),
-            Check::of(Identity::new("robots", "longest"))
+            Check::admitted(Identity::new("robots", "longest").unwrap())
         );
     }
 

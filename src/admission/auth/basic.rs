@@ -7,8 +7,8 @@ use super::htpasswd::{Htpasswd, HtpasswdError};
 use super::password::{PASSWORD_BYTES_MAX, is_printable};
 use super::source::Source;
 use super::verifier::{Busy, Verifier};
-use super::{Check, quoted};
-use crate::admission::Identity;
+use super::{Check, Departed, Fault, quoted};
+use crate::admission::{Ask, Identity};
 use crate::causes;
 use crate::config;
 use crate::follow::Follower;
@@ -16,13 +16,16 @@ use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::HeaderMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Name and password in Base64, at most.
 const CREDENTIAL_BYTES_MAX: usize = 4096;
 const NAME_BYTES_MAX: usize = 255;
+
+/// The same for both, so that no name can be found out by trying.
+const WRONG: &str = "the name or the password is wrong";
+const MALFORMED: &str = "the credential is malformed or too long";
 
 /// Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -60,21 +63,24 @@ impl Basic {
     }
 
     /// Cancel-safe.
-    pub(super) async fn check(&self, method: &str, headers: &HeaderMap) -> Check {
-        let Some(token) = Source::Basic.read(headers, None) else {
+    pub(super) async fn check(&self, method: &str, ask: &Ask<'_>) -> Check {
+        let Some(token) = Source::Basic.read(ask) else {
             return Check::Absent;
         };
         let Some(credential) = Credential::parse(&token) else {
-            return Check::Wrong;
+            return Check::wrong(MALFORMED);
         };
         let entry = self.users.load().entry(&credential.name);
         let verified = self
             .verifier
             .verify(&credential.name, &credential.password, &entry.hash);
         match verified.await {
-            Ok(true) if entry.is_user => Check::of(Identity::new(method, credential.name)),
-            Ok(_) => Check::Wrong,
-            Err(Busy) => Check::Busy,
+            Ok(true) if entry.is_user => match Identity::new(method, credential.name) {
+                Some(identity) => Check::admitted(identity),
+                None => Check::wrong(WRONG),
+            },
+            Ok(_) => Check::wrong(WRONG),
+            Err(Busy) => Check::Unavailable(Fault::of("too many passwords wait to be verified")),
         }
     }
 
@@ -87,19 +93,20 @@ impl Basic {
     }
 
     /// Never ends: reads the file again when it changes. A file with a mistake changes nothing.
-    pub(super) async fn follow(&self, method: &str) {
+    /// Whose line is gone or holds another hash is `departed`.
+    pub(super) async fn follow(&self, method: &str, departed: &Departed) {
         let mut follower = Follower::new(vec![self.path.clone()]);
         loop {
-            self.reload(method).await;
+            self.reload(method, departed).await;
             follower.changed().await;
         }
     }
 
-    async fn reload(&self, method: &str) {
+    async fn reload(&self, method: &str, departed: &Departed) {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || Htpasswd::load(&path)).await;
         match read {
-            Ok(Ok(users)) => self.replace(method, users),
+            Ok(Ok(users)) => self.replace(method, users, departed),
             Ok(Err(error)) => tracing::warn!(
                 method,
                 error = causes::in_line(&error),
@@ -109,8 +116,9 @@ impl Basic {
         }
     }
 
-    fn replace(&self, method: &str, users: Htpasswd) {
-        if self.users.load().is_same(&users) {
+    fn replace(&self, method: &str, users: Htpasswd, departed: &Departed) {
+        let before = self.users.load_full();
+        if before.is_same(&users) {
             return;
         }
         tracing::info!(
@@ -118,7 +126,12 @@ impl Basic {
             users = users.len(),
             "a password file was read again"
         );
-        self.users.store(Arc::new(users));
+        let users = Arc::new(users);
+        self.users.store(Arc::clone(&users));
+        let gone = before.departed(&users).into_iter();
+        for identity in gone.filter_map(|name| Identity::new(method, name)) {
+            departed(&identity);
+        }
     }
 }
 
@@ -141,8 +154,10 @@ impl Credential {
 mod tests {
     use super::*;
     use base64::engine::general_purpose::STANDARD;
+    use http::HeaderMap;
     use std::fs;
     use std::path::Path;
+    use std::sync::Mutex;
 
     const HASH: &str = "$2y$04$BCryptRequires22ChrcteQDi0HlnGbzOigg2i2tQ6M79Q0/bnJM6";
 
@@ -163,7 +178,7 @@ mod tests {
     }
 
     fn admitted(name: &str) -> Check {
-        Check::of(Identity::new("devices", name))
+        Check::admitted(Identity::new("devices", name).unwrap())
     }
 
     #[tokio::test]
@@ -174,20 +189,23 @@ mod tests {
         for (credential, expected) in [
             ("ann:rasmuslerdorf", admitted("ann")),
             ("zoë:rasmuslerdorf", admitted("zoë")),
-            ("ann:wrong", Check::Wrong),
-            ("ann:", Check::Wrong),
-            ("ann:rasmuslerdorf ", Check::Wrong),
-            ("Ann:rasmuslerdorf", Check::Wrong),
-            ("bob:rasmuslerdorf", Check::Wrong),
-            (":rasmuslerdorf", Check::Wrong),
-            ("ann", Check::Wrong),
-            ("", Check::Wrong),
+            ("ann:wrong", Check::wrong(WRONG)),
+            ("ann:", Check::wrong(WRONG)),
+            ("ann:rasmuslerdorf ", Check::wrong(WRONG)),
+            ("Ann:rasmuslerdorf", Check::wrong(WRONG)),
+            ("bob:rasmuslerdorf", Check::wrong(WRONG)),
+            (":rasmuslerdorf", Check::wrong(WRONG)),
+            ("ann", Check::wrong(MALFORMED)),
+            ("", Check::wrong(MALFORMED)),
         ] {
-            let check = basic.check("devices", &login(credential)).await;
+            let headers = login(credential);
+            let check = basic.check("devices", &Ask::of(&headers, None)).await;
             assert_eq!(check, expected, "{credential}");
         }
         assert_eq!(
-            basic.check("devices", &HeaderMap::new()).await,
+            basic
+                .check("devices", &Ask::of(&HeaderMap::new(), None))
+                .await,
             Check::Absent
         );
     }
@@ -227,7 +245,12 @@ mod tests {
         let path = folder.path().join("users");
         let basic = with_file(&path, &format!("ann:{HASH}"));
         let is_user = |name: &str| basic.users.load().entry(name).is_user;
-        let mut following = Box::pin(basic.follow("devices"));
+        let gone = Arc::new(Mutex::new(Vec::new()));
+        let departed: Box<Departed> = Box::new({
+            let gone = Arc::clone(&gone);
+            move |identity| gone.lock().unwrap().push(identity.to_string())
+        });
+        let mut following = Box::pin(basic.follow("devices", &departed));
         let looks = async |following: &mut _| {
             let some_looks = std::time::Duration::from_secs(10);
             tokio::time::timeout(some_looks, following)
@@ -247,6 +270,7 @@ mod tests {
         fs::write(&path, format!("bob:{HASH}")).unwrap();
         looks(&mut following).await;
         assert!(!is_user("ann") && is_user("bob"));
+        assert_eq!(*gone.lock().unwrap(), ["devices:ann"]);
     }
 
     #[test]

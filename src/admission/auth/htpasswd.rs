@@ -126,6 +126,16 @@ impl Htpasswd {
         }
     }
 
+    /// Those who can no longer log in as they could: their line is gone, or holds another hash.
+    pub(super) fn departed(&self, newer: &Self) -> Vec<&str> {
+        let is_gone = |(name, user): &(&Box<str>, &User)| {
+            let now = newer.users.get(&***name);
+            now.is_none_or(|now| now.hash != user.hash)
+        };
+        let gone = self.users.iter().filter(is_gone);
+        gone.map(|(name, _)| &**name).collect()
+    }
+
     /// How many users there are.
     pub(super) fn len(&self) -> usize {
         self.users.len()
@@ -223,6 +233,17 @@ mod tests {
         ] {
             assert_eq!(file.entry(name).is_user, is_user, "{name}");
         }
+    }
+
+    #[test]
+    fn who_is_gone_or_has_another_hash_has_departed() {
+        let file = |text: &str| Htpasswd::parse(text.as_bytes()).unwrap();
+        let before = file(&format!("ann:{BCRYPT}\nbob:{BCRYPT}\ncid:{BCRYPT}"));
+        let newer = file(&format!("dan:{BCRYPT}\nbob:{SHA}\nann:{BCRYPT}"));
+        let mut gone = before.departed(&newer);
+        gone.sort_unstable();
+        assert_eq!(gone, ["bob", "cid"]);
+        assert!(before.departed(&before).is_empty());
     }
 
     #[test]

@@ -5,24 +5,44 @@
 
 mod api_key;
 mod basic;
+mod client_cert;
 mod cost;
 mod decoy;
+mod forward;
 mod htpasswd;
+mod jwks;
+mod jwt;
+mod marker;
 mod password;
+mod proof;
+mod requirement;
+mod revoked;
 mod source;
+mod ticket;
 mod verified;
 mod verifier;
 
 pub use cost::PasswordHashError;
+pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
+pub use jwks::KeysError;
+pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
+pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
+pub(super) use requirement::Requirement;
+pub use requirement::{Denial, Objection};
 pub(super) use source::Source;
+pub use ticket::{Issued, Tickets};
 
-use super::Identity;
-use crate::config::{self, AuthKind, AuthMethod};
+use super::{Ask, Identity};
+use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
 use api_key::ApiKeys;
 use basic::Basic;
-use http::header::{HeaderMap, HeaderValue, InvalidHeaderName};
+use client_cert::ClientCert;
+use forward::Forward;
+use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
+use jwt::Jwt;
+use revoked::Revoked;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -35,27 +55,23 @@ pub struct Methods(BTreeMap<String, Arc<Method>>);
 /// One of `[auth.*]`.
 #[derive(Debug)]
 pub struct Method {
-    name: String,
-    challenge: HeaderValue,
+    name: Arc<str>,
+    /// For `WWW-Authenticate`, where the method can be asked for in that way.
+    challenge: Option<HeaderValue>,
     kind: Kind,
+    revoked: Revoked,
 }
 
 #[derive(Debug)]
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
-}
-
-/// What a method says to a handshake.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    Admitted(Identity),
-    /// There is no credential of this kind.
-    Absent,
-    /// There is one, and it is not good.
-    Wrong,
-    /// There is one, and it cannot be looked at now.
-    Busy,
+    ClientCert(ClientCert),
+    Jwt(Box<Jwt>),
+    Ticket(Box<Tickets>),
+    Forward(Arc<Forward>),
+    /// Whoever shows no credential at all.
+    Anonymous(Identity),
 }
 
 /// Why the methods could not be set up.
@@ -80,12 +96,31 @@ pub enum MethodError {
         /// What is wrong with it.
         source: InvalidHeaderName,
     },
-    /// The name of a key would be an identity with control characters.
-    #[error("auth method `{method}`: the name of a key holds a control character")]
+    /// The authentication service of a method cannot be asked.
+    #[error("auth method `{method}`")]
+    Service {
+        /// Key under `[auth]`.
+        method: String,
+        /// Why.
+        source: crate::tls::TlsError,
+    },
+    /// The key set of a method cannot be used.
+    #[error("auth method `{method}`")]
+    Keys {
+        /// Key under `[auth]`.
+        method: String,
+        /// Why.
+        source: Box<KeysError>,
+    },
+    /// The name of a key or of guests would be an identity with control characters.
+    #[error("auth method `{method}`: a name holds a control character")]
     KeyName {
         /// Key under `[auth]`.
         method: String,
     },
+    /// The system has no random numbers.
+    #[error("no random numbers for the keys of tickets")]
+    Randomness,
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]
     Realm {
@@ -111,6 +146,26 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// Where credentials stand among subprotocols, for any of them: no route must take one for what is
+    /// offered.
+    pub fn markers(&self) -> Vec<Marker> {
+        let sources = self.0.values().flat_map(|method| method.sources());
+        let mut markers: Vec<Marker> = Vec::new();
+        for source in sources {
+            if let Source::Subprotocol(marker) = source
+                && !markers.contains(&marker)
+            {
+                markers.push(marker);
+            }
+        }
+        markers
+    }
+
+    /// The headers in which methods tell upstreams what they know.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.values().flat_map(|method| method.header_names())
+    }
+
     /// All of them, for those who follow their files.
     pub fn all(&self) -> Vec<Arc<Method>> {
         self.0.values().cloned().collect()
@@ -126,73 +181,157 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
+            AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
+            AuthKind::Ticket(settings) => Kind::Ticket(Box::new(Tickets::new(&name, settings)?)),
+            AuthKind::ForwardAuth(settings) => Kind::Forward(Arc::new(forward(&name, settings)?)),
+            AuthKind::Anonymous(anonymous) => {
+                let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
+                Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
+                    method: name.clone(),
+                })?)
+            }
         };
         Self::new(name, kind)
     }
 
     fn new(name: String, kind: Kind) -> Result<Self, MethodError> {
         let challenge = match &kind {
-            Kind::ApiKey(_) => format!("ApiKey realm={}", quoted(&name)),
-            Kind::Basic(basic) => basic.challenge(),
+            Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
+            Kind::Basic(basic) => Some(basic.challenge()),
+            Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
+            Kind::Ticket(_) => Some(format!("Ticket realm={}", quoted(&name))),
+            // The service has challenges of its own.
+            Kind::Forward(_) | Kind::Anonymous(_) => None,
         };
-        let challenge = HeaderValue::from_bytes(challenge.as_bytes());
+        let challenge = challenge.map(HeaderValue::try_from).transpose();
         Ok(Self {
-            challenge: challenge.map_err(|_| MethodError::Realm {
-                method: name.clone(),
-            })?,
-            name,
+            name: name.as_str().into(),
+            challenge: challenge.map_err(|_| MethodError::Realm { method: name })?,
             kind,
+            revoked: Revoked::default(),
         })
     }
 
     /// Its key under `[auth]`.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
     /// Never ends: reads the method's files again when they change. What a change brings holds for
-    /// the next handshake; a file with a mistake is logged and changes nothing.
-    pub async fn follow(&self) {
+    /// the next handshake, and whom it takes away is `departed`; a file with a mistake is logged and
+    /// changes nothing.
+    pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::ApiKey(_) => std::future::pending().await,
-            Kind::Basic(basic) => basic.follow(&self.name).await,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
+                std::future::pending().await
+            }
+            Kind::Jwt(jwt) => jwt.follow().await,
+            Kind::Basic(basic) => basic.follow(&self.name, departed).await,
+            Kind::Forward(forward) => forward.follow().await,
         }
+    }
+
+    /// From now on the token of that id admits nobody. The last 100,000 are remembered, for as long as the
+    /// process lives.
+    pub fn refuse_token(&self, id: &str) {
+        self.revoked.add(id);
     }
 
     /// Cancel-safe.
-    pub(super) async fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Check {
-        match &self.kind {
-            Kind::ApiKey(keys) => keys.check(headers, query),
-            Kind::Basic(basic) => basic.check(&self.name, headers).await,
+    async fn check(&self, ask: &Ask<'_>) -> Check {
+        match self.look_at(ask).await {
+            Check::Admitted(proof) if self.is_revoked(&proof) => Check::wrong("it was revoked"),
+            check => check,
         }
+    }
+
+    fn is_revoked(&self, proof: &Proof) -> bool {
+        let id = proof.token_id.as_deref();
+        id.is_some_and(|id| self.revoked.has(id))
+    }
+
+    async fn look_at(&self, ask: &Ask<'_>) -> Check {
+        match &self.kind {
+            Kind::ApiKey(keys) => keys.check(ask),
+            Kind::Basic(basic) => basic.check(&self.name, ask).await,
+            Kind::Jwt(jwt) => jwt.check(ask),
+            Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
+            Kind::Ticket(tickets) => tickets.check(ask),
+            Kind::Forward(forward) => forward.check(ask).await,
+            Kind::Anonymous(identity) => Check::admitted(identity.clone()),
+        }
+    }
+
+    /// What gives tickets, if this is what it does.
+    pub fn tickets(&self) -> Option<&Tickets> {
+        match &self.kind {
+            Kind::Ticket(tickets) => Some(tickets),
+            _ => None,
+        }
+    }
+
+    /// The headers in which it looks for credentials.
+    pub fn credential_headers(&self) -> Vec<HeaderName> {
+        let sources = self.sources().into_iter();
+        sources.filter_map(|source| source.header()).collect()
     }
 
     /// For `WWW-Authenticate`.
-    pub(super) fn challenge(&self) -> &HeaderValue {
-        &self.challenge
+    fn challenge(&self) -> Option<&HeaderValue> {
+        self.challenge.as_ref()
     }
 
     /// Where it looks for credentials, which no upstream shall see.
-    pub(super) fn sources(&self) -> Vec<Source> {
+    fn sources(&self) -> Vec<Source> {
         match &self.kind {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
+            Kind::Jwt(jwt) => jwt.sources(),
+            Kind::Ticket(tickets) => tickets.sources(),
+            // What a service reads is not known, and the upstream may need it too.
+            Kind::ClientCert(_) | Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
-    /// Whether saying no is expensive; such methods are asked last.
-    pub(super) fn is_dear(&self) -> bool {
+    fn header_names(&self) -> Vec<&HeaderName> {
         match &self.kind {
-            Kind::ApiKey(_) => false,
-            Kind::Basic(_) => true,
+            Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::Forward(forward) => forward.header_names().collect(),
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::ClientCert(_)
+            | Kind::Ticket(_)
+            | Kind::Anonymous(_) => Vec::new(),
+        }
+    }
+
+    /// When it is asked, of several that are: what saying no costs.
+    fn rank(&self) -> Rank {
+        match &self.kind {
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Jwt(_) | Kind::Ticket(_) => Rank::Cheap,
+            Kind::Basic(_) => Rank::Dear,
+            Kind::Forward(_) => Rank::Remote,
+            Kind::Anonymous(_) => Rank::Stranger,
         }
     }
 }
 
-impl Check {
-    fn of(identity: Option<Identity>) -> Self {
-        identity.map_or(Self::Wrong, Self::Admitted)
-    }
+/// Told of each identity that a method vouches for no longer.
+pub type Departed = dyn Fn(&Identity) + Send + Sync;
+
+/// From the first that is asked to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// A few microseconds of this thread.
+    Cheap,
+    /// Milliseconds of another.
+    Dear,
+    /// The time that a service takes.
+    Remote,
+    /// Only who has shown nothing to the others.
+    Stranger,
 }
 
 fn load(
@@ -206,6 +345,13 @@ fn load(
     })
 }
 
+fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
+    Forward::new(method, settings).map_err(|source| MethodError::Service {
+        method: method.to_owned(),
+        source,
+    })
+}
+
 /// One pool of threads serves all methods with passwords.
 fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodError> {
     if let Some(verifier) = verifier {
@@ -213,6 +359,16 @@ fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodE
     }
     let started = Arc::new(Verifier::start().map_err(MethodError::Threads)?);
     Ok(Arc::clone(verifier.insert(started)))
+}
+
+fn sources(method: &str, settings: &[CredentialSource]) -> Result<Vec<Source>, MethodError> {
+    let source = |one| {
+        Source::new(one).map_err(|source| MethodError::Header {
+            method: method.to_owned(),
+            source,
+        })
+    };
+    settings.iter().map(source).collect()
 }
 
 /// RFC 9110 §5.6.4
@@ -248,7 +404,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let methods = Methods::build(&[basic(file.path().to_owned(), "lab")]).unwrap();
         assert_eq!(methods.all().len(), 1);
-        assert_eq!(methods.named("devices").unwrap().name(), "devices");
+        assert_eq!(methods.named("devices").unwrap().name().as_ref(), "devices");
         assert!(methods.named("people").is_none());
     }
 

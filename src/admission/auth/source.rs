@@ -4,6 +4,8 @@
 //! Only what the method reads is taken out: an `Authorization` of another scheme, other cookies
 //! and other parameters belong to the upstream.
 
+use super::marker::Marker;
+use crate::admission::Ask;
 use crate::config::CredentialSource;
 use crate::http::{cookie, query};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName};
@@ -22,6 +24,8 @@ pub(in crate::admission) enum Source {
     Cookie(String),
     /// A parameter of the query.
     Query(String),
+    /// Among the subprotocols.
+    Subprotocol(Marker),
 }
 
 impl Source {
@@ -34,21 +38,29 @@ impl Source {
             },
             CredentialSource::Cookie(name) => Self::Cookie(name.clone()),
             CredentialSource::Query(name) => Self::Query(name.clone()),
+            CredentialSource::Subprotocol(prefix) => Self::Subprotocol(Marker::new(prefix)),
         })
     }
 
+    /// The header that it is in, if it is in one.
+    pub(super) fn header(&self) -> Option<HeaderName> {
+        match self {
+            Self::Basic | Self::Bearer => Some(AUTHORIZATION),
+            Self::Header(name) => Some(name.clone()),
+            Self::Cookie(_) | Self::Query(_) | Self::Subprotocol(_) => None,
+        }
+    }
+
     /// The first credential there.
-    pub(in crate::admission) fn read<'a>(
-        &self,
-        headers: &'a HeaderMap,
-        query: Option<&'a str>,
-    ) -> Option<Cow<'a, [u8]>> {
+    pub(in crate::admission) fn read<'a>(&self, ask: &Ask<'a>) -> Option<Cow<'a, [u8]>> {
+        let headers = ask.headers;
         match self {
             Self::Basic => authorization(headers, basic).map(Cow::Borrowed),
             Self::Bearer => authorization(headers, bearer).map(Cow::Borrowed),
             Self::Header(name) => headers.get(name).map(|value| value.as_bytes().into()),
             Self::Cookie(name) => cookie::read(headers, name).map(Cow::Borrowed),
-            Self::Query(name) => query::read(query?, name),
+            Self::Query(name) => query::read(ask.query?, name),
+            Self::Subprotocol(marker) => marker.read(ask.credentials).map(Cow::Borrowed),
         }
     }
 
@@ -68,6 +80,8 @@ impl Source {
             Self::Query(name) => {
                 *query = query.take().and_then(|query| query::without(&query, name));
             }
+            // Taken out before anything was matched.
+            Self::Subprotocol(_) => {}
         }
     }
 }
@@ -128,7 +142,7 @@ mod tests {
             ("Basically not", None, None),
         ] {
             let headers = authorizations(&[value]);
-            let read = |source: Source| source.read(&headers, None).map(Cow::into_owned);
+            let read = |source: Source| source.read(&Ask::of(&headers, None)).map(Cow::into_owned);
             let expected = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
             assert_eq!(read(Source::Basic), expected(by_basic), "{value}");
             assert_eq!(read(Source::Bearer), expected(by_bearer), "{value}");
@@ -156,11 +170,14 @@ mod tests {
             headers.append("x-api-key", "H".parse().unwrap());
             headers.append("cookie", "key=C".parse().unwrap());
             let mut query = Some("key=Q".to_owned());
-            let read = source.read(&headers, query.as_deref()).unwrap();
-            assert_eq!(*read, *value.as_bytes());
+            let read = |headers: &HeaderMap, query: &Option<String>| {
+                let read = source.read(&Ask::of(headers, query.as_deref()));
+                read.map(Cow::into_owned)
+            };
+            assert_eq!(read(&headers, &query).unwrap(), value.as_bytes());
 
             source.take_out(&mut headers, &mut query);
-            assert_eq!(source.read(&headers, query.as_deref()), None);
+            assert_eq!(read(&headers, &query), None);
             assert_eq!(headers.len() + usize::from(query.is_some()), 2);
         }
     }

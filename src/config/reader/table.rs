@@ -2,7 +2,7 @@
 
 use super::{Node, Place, Problem};
 use crate::config::kind::Kind;
-use crate::config::problem::nearest;
+use crate::config::problem::{Log, nearest};
 use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -75,6 +75,16 @@ impl<'a> Table<'a> {
         self.node.key.unwrap_or_default()
     }
 
+    /// Where what is wrong with it is reported.
+    pub(crate) fn log(&self) -> &'a Log {
+        self.node.source.log
+    }
+
+    /// Reports `problem` of the table as a whole.
+    pub(crate) fn report(&self, problem: Problem) {
+        self.node.report(problem);
+    }
+
     /// A key that must be there.
     pub(crate) fn required<K: Kind>(&self, key: &'static str, kind: &K) -> Option<K::Out> {
         if let Some(node) = self.ask(key) {
@@ -117,6 +127,14 @@ impl<'a> Table<'a> {
         match DeValue::parse(default) {
             Ok(value) => kind.read(&self.node.stand_in(value.get_ref())),
             Err(error) => self.node.refuse(Problem::new(error.message())),
+        }
+    }
+
+    /// Reports `problem` at the key that it is about, wherever that is written.
+    pub(crate) fn blame(&self, key: &str, problem: Problem) {
+        match self.node.get(key) {
+            Some(node) => node.report(problem),
+            None => self.node.report(problem),
         }
     }
 

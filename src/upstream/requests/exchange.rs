@@ -1,12 +1,11 @@
 //! From a request to the head of its answer, over one connection.
 
-use super::connection::Connection;
-use super::idle::Idle;
 use super::stall::Stall;
 use super::streamed::Streamed;
 use super::upload::Upload;
 use super::{Answered, BoxError, Request, RequestError};
 use crate::http::{AnswerHead, AnswerScan};
+use crate::net::{Connection, Idle};
 use crate::upstream::answer::{HEAD_LIMIT, end_to_end};
 use crate::upstream::endpoint::Lease;
 use crate::upstream::error::{BrokenAnswer, OpenError, Stage};

@@ -4,21 +4,16 @@
 //! client's answer reaches another. There is no task behind a connection: who waits for the answer
 //! or reads its body drives the upload too, and dropping either ends the connection. The files:
 //! - `head` writes the request's head, `upload` its body;
-//! - `exchange` carries both over a `connection` up to the head of the answer;
-//! - `streamed` is the answer's body, `stall` how long it may stand still;
-//! - `idle` keeps connections for the next request.
+//! - `exchange` carries both over a connection up to the head of the answer;
+//! - `streamed` is the answer's body, `stall` how long it may stand still.
 
-mod connection;
 mod exchange;
 mod head;
-mod idle;
 mod stall;
 mod streamed;
 mod upload;
 
-pub(super) use connection::Connection;
 pub(super) use exchange::{Exchanged, Fault, exchange};
-pub(super) use idle::Idle;
 pub use streamed::{AnswerCut, Streamed};
 pub(super) use upload::Upload;
 

@@ -1,12 +1,11 @@
 //! The body of an answer as it comes. It holds the connection and the place on the endpoint; when it
 //! has ended the connection may wait for the next request, and when it is dropped before, it closes.
 
-use super::connection::Connection;
-use super::idle::Idle;
 use super::stall::Stall;
 use super::upload::Upload;
 use super::{BoxError, Request};
 use crate::http::{AnswerBody, AnswerHead, ChunkError, Chunks};
+use crate::net::{Connection, Idle};
 use crate::upstream::endpoint::Lease;
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};

@@ -1,6 +1,6 @@
-//! A connection to an endpoint that carries one request after the other.
+//! A connection to a server that carries one request after the other.
 
-use crate::net::Stream;
+use super::Stream;
 use bytes::BytesMut;
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,14 +13,16 @@ const READ: usize = 16 * 1024;
 
 /// A stream, and what came over it that nobody has looked at. While it waits it owns no buffer.
 #[derive(Debug)]
-pub(in crate::upstream) struct Connection {
-    pub(super) stream: Stream,
-    pub(super) unread: BytesMut,
+pub struct Connection {
+    /// Where bytes come from and go to.
+    pub stream: Stream,
+    /// What came and is not looked at yet.
+    pub unread: BytesMut,
 }
 
 impl Connection {
     /// Over `stream`, of which nothing was read.
-    pub(in crate::upstream) fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream) -> Self {
         Self {
             stream,
             unread: BytesMut::new(),
@@ -28,7 +30,10 @@ impl Connection {
     }
 
     /// Reads some more into `unread`; 0 is the end.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [MaybeUninit::uninit(); READ];
         let mut buf = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
@@ -36,9 +41,9 @@ impl Connection {
         Poll::Ready(Ok(buf.filled().len()))
     }
 
-    /// Whether the endpoint has kept quiet since the last answer ended: neither closed nor said
+    /// Whether the server has kept quiet since the last answer ended: neither closed nor said
     /// what nobody asked for. Anything else must not become the answer to another request.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub fn is_quiet(&mut self) -> bool {
         // Whoever polls it next registers a waker of its own.
         let mut cx = Context::from_waker(Waker::noop());
         self.unread.is_empty() && self.poll_fill(&mut cx).is_pending()

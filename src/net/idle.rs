@@ -1,21 +1,21 @@
-//! Connections of one endpoint that wait for the next request.
+//! Connections to one server that wait for the next request.
 //!
 //! Few, and not for long: servers close what is idle, and a request that meets such a close is lost.
 //! A connection is taken again only by the thread that left it, as it is registered with that
 //! thread's runtime and nothing here should wake another core.
 
-use super::connection::Connection;
+use super::Connection;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-/// Connections of one endpoint that wait, over all threads.
+/// Connections to one server that wait, over all threads.
 const IDLE_MAX: usize = 64;
 
 /// What waits; the longest waiting one first.
 #[derive(Debug, Default)]
-pub(in crate::upstream) struct Idle {
+pub struct Idle {
     waiting: Mutex<Waiting>,
 }
 
@@ -35,7 +35,7 @@ struct Parked {
 
 impl Idle {
     /// The connection that this thread left last and that is still good.
-    pub(in crate::upstream) fn take(&self) -> Option<Connection> {
+    pub fn take(&self) -> Option<Connection> {
         let (thread, now) = (thread::current().id(), Instant::now());
         loop {
             let mut waiting = self.lock();
@@ -50,7 +50,7 @@ impl Idle {
     }
 
     /// Keeps a connection whose last answer has ended, until `until`.
-    pub(in crate::upstream) fn park(self: &Arc<Self>, connection: Connection, until: Instant) {
+    pub fn park(self: &Arc<Self>, connection: Connection, until: Instant) {
         // Without a runtime nobody would ever close it.
         let Ok(runtime) = Handle::try_current() else {
             return;

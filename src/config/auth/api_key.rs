@@ -1,104 +1,12 @@
-//! `[auth.*]`: ways to prove who one is.
+//! `kind = "api_key"`: keys under names.
 
-use super::brought;
-use super::kind::{
-    Kind, Parsed, Shape, choice, existing_file, filled, named, parsed, salvage, secret, table,
-};
-use super::problem::Problem;
-use super::reader::{Node, Table};
-use super::section::{Key, Outline, Presence, Section, section};
+use super::source::{CredentialSource, source};
+use crate::config::Secret;
+use crate::config::kind::{Kind, Shape, filled, named, parsed, salvage, secret, table};
+use crate::config::problem::Problem;
+use crate::config::reader::Node;
+use crate::config::section::section;
 use aws_lc_rs::digest;
-use serde_json::{Value, json};
-use std::path::PathBuf;
-
-/// One of `[auth.*]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuthMethod {
-    /// Its key; the first half of an identity (`name:user`).
-    pub name: String,
-    /// What it checks.
-    pub kind: AuthKind,
-}
-
-/// `kind`
-#[derive(Debug, Clone, PartialEq)]
-pub enum AuthKind {
-    /// `basic`
-    Basic(Basic),
-    /// `api_key`
-    ApiKey(ApiKeys),
-}
-
-/// The word of each kind.
-#[derive(Clone, Copy)]
-enum Word {
-    Basic,
-    ApiKey,
-}
-
-const KINDS: &[(&str, Word)] = &[("basic", Word::Basic), ("api_key", Word::ApiKey)];
-
-impl Section for AuthMethod {
-    const HEADING: &'static str = "`[auth.NAME]`";
-    const DOC: &'static [&'static str] = &[
-        " A way to prove who one is, under a name for routes. Whoever it admits is known to the",
-        " upstream and to the logs as `NAME:user`, so that an `admin` of one method is never the",
-        " `admin` of another. `kind` decides which other keys there are.",
-    ];
-    const EXAMPLE: &'static str = "";
-
-    fn keys() -> Vec<Key> {
-        let mut shape = choice(KINDS).shape();
-        shape.sections = vec![Outline::of::<Basic>(), Outline::of::<ApiKeys>()];
-        vec![Key {
-            name: "kind",
-            doc: &[" What the method checks."],
-            presence: Presence::Required,
-            shape,
-        }]
-    }
-
-    fn read(table: &Table<'_>) -> Option<Self> {
-        let kind = match table.required_first("kind", &choice(KINDS))? {
-            Word::Basic => AuthKind::Basic(Basic::read(table)?),
-            Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
-        };
-        let name = table.name().to_owned();
-        Some(Self { name, kind })
-    }
-
-    fn schema() -> Option<Value> {
-        let of_kind = |kind: &str, outline: Outline| {
-            let mut schema = outline.schema();
-            schema["properties"]["kind"] = json!({ "const": kind });
-            if let Some(required) = schema["required"].as_array_mut() {
-                required.push(json!("kind"));
-            }
-            schema
-        };
-        Some(json!({ "anyOf": [
-            of_kind("basic", Outline::of::<Basic>()),
-            of_kind("api_key", Outline::of::<ApiKeys>()),
-        ]}))
-    }
-}
-
-section! {
-    /// A user and a password (RFC 7617), checked against a password file. Browsers ask for them.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Basic at "`[auth.NAME]` of kind `basic`" {
-        /// The password file: a line `user:hash` each, with hashes of bcrypt, argon2 or SHA-crypt
-        /// (`wsgate hash-password` makes them). It is followed when it changes.
-        pub htpasswd: PathBuf = existing_file("a password file"), required;
-        /// What browsers show when they ask.
-        pub realm: String = realm(), or("wsgate");
-    }
-    example r#"[auth.devices]
-kind = "basic"
-htpasswd = "devices.htpasswd"
-realm = "devices"
-"#
-}
 
 section! {
     /// Keys for programs.
@@ -106,8 +14,9 @@ section! {
     pub struct ApiKeys at "`[auth.NAME]` of kind `api_key`" {
         /// The keys, each under the name of who it stands for.
         pub keys: Vec<ApiKey> = api_keys(), required;
-        /// Where a key is looked for, in this order: `"header:NAME"`, `"cookie:NAME"` or
-        /// `"query:NAME"`. What was used is taken out of the request before the upstream sees it.
+        /// Where a key is looked for, in this order: `"header"` (`Authorization: Bearer`),
+        /// `"header:NAME"`, `"cookie:NAME"`, `"query:NAME"` or `"subprotocol:PREFIX"`, as for kind
+        /// `jwt`. What was used is taken out of the request before the upstream sees it.
         pub sources: Vec<CredentialSource> = filled(source()), or(["header:X-API-Key"]);
     }
     example r#"[auth.robots]
@@ -127,7 +36,7 @@ section! {
         /// (`printf %s "$KEY" | sha256sum`).
         sha256: Option<[u8; 32]> = parsed("64 hexadecimal digits", "^[0-9A-Fa-f]{64}$", sha256), optional;
         /// The key itself.
-        secret: Option<super::Secret> = secret(), optional;
+        secret: Option<Secret> = secret(), optional;
     }
 }
 
@@ -146,17 +55,6 @@ impl std::fmt::Debug for ApiKey {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
-}
-
-/// One of `sources`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialSource {
-    /// `header:NAME`, lower case.
-    Header(String),
-    /// `cookie:NAME`
-    Cookie(String),
-    /// `query:NAME`
-    Query(String),
 }
 
 fn api_keys() -> ApiKeysKind {
@@ -217,7 +115,7 @@ fn neither(name: &str) -> Problem {
     .help(format!("write `{name} = {{ sha256 = \"…\" }}`"))
 }
 
-pub(super) fn sha256_of(secret: &str) -> [u8; 32] {
+pub(in crate::config) fn sha256_of(secret: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
     bytes
@@ -240,33 +138,6 @@ fn sha256(text: &str) -> Result<[u8; 32], Problem> {
             text.chars().count()
         ))
         .help("`printf %s \"$KEY\" | sha256sum` prints it; a key itself is written as `secret`"))
-}
-
-fn realm() -> Parsed<String> {
-    parsed("a string", "", |text| {
-        if text
-            .chars()
-            .all(|char| (' '..='~').contains(&char) && char != '"' && char != '\\')
-        {
-            return Ok(text.to_owned());
-        }
-        Err(Problem::new(format!("`{text}` is not a realm"))
-            .help("write visible ASCII without `\"` and `\\`"))
-    })
-}
-
-fn source() -> Parsed<CredentialSource> {
-    parsed(
-        "`\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`",
-        "^(header|cookie|query):.",
-        |text| {
-            use CredentialSource::{Cookie, Header, Query};
-            brought::parse(text, [Header, Cookie, Query]).unwrap_or_else(|| {
-                Err(Problem::new(format!("`{text}` is not a source of keys"))
-                    .help("write `\"header:NAME\"`, `\"cookie:NAME\"` or `\"query:NAME\"`"))
-            })
-        },
-    )
 }
 
 #[cfg(test)]
