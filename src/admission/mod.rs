@@ -48,6 +48,8 @@ pub struct Admission {
 /// What a handshake is judged by. Cannot be printed, as there are credentials in it.
 #[derive(Clone)]
 pub struct Ask<'a> {
+    /// The route's name.
+    pub route: &'a str,
     /// As the client sent them.
     pub headers: &'a HeaderMap,
     /// Without the `?`.
@@ -70,6 +72,8 @@ pub struct Ask<'a> {
 pub enum Purpose {
     /// To become a session.
     Session,
+    /// To get a ticket, by which another request becomes one.
+    Ticket,
     /// To read: what any page may do, as browsers keep the answer from it.
     Reading,
     /// To change something.
@@ -152,7 +156,7 @@ impl Admission {
         self.limits.known(ask.client, identity)?;
         let seats = match ask.purpose {
             Purpose::Session => self.limits.seats(ask.client, identity)?,
-            Purpose::Reading | Purpose::Writing => Seats::default(),
+            Purpose::Ticket | Purpose::Reading | Purpose::Writing => Seats::default(),
         };
         Ok(Permit {
             proofs,
@@ -252,6 +256,7 @@ impl<'a> Ask<'a> {
     /// Of a program that asks for a session with these.
     pub(crate) fn of(headers: &'a HeaderMap, query: Option<&'a str>) -> Self {
         Self {
+            route: "",
             headers,
             query,
             credentials: &[],

@@ -95,7 +95,7 @@ impl OriginRule {
         if ask.purpose == Purpose::Reading {
             return Ok(());
         }
-        if self.require && ask.purpose == Purpose::Session {
+        if self.require && matches!(ask.purpose, Purpose::Session | Purpose::Ticket) {
             return Err(OriginRefusal::Missing);
         }
         let is_open = matches!(self.admitted, Admitted::Listed { any: true, .. });

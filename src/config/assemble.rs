@@ -6,6 +6,7 @@ use super::encryption;
 use super::inline::Serves;
 use super::kind::Refers;
 use super::listener::ListenerKeys;
+use super::method;
 use super::network;
 use super::problem::{Log, Problem};
 use super::reader::{At, Place};
@@ -22,6 +23,7 @@ pub(super) fn assemble(root: Root, whole: &Place, log: &Log) -> Option<Settings>
     admin::check(&root, log);
     network::check(&root, log);
     encryption::check(&root, log);
+    method::check(&root, log);
     let listeners: Option<Vec<At<ListenerKeys>>> = root.listeners.into_iter().collect();
     let mut names = Names {
         listeners: listeners

@@ -27,6 +27,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod method;
 mod network;
 mod origin;
 mod path;
@@ -51,7 +52,7 @@ pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
     Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
     ClaimValue, ClientCert, CredentialSource, Jwt, KeyKind, KeySetPlace, NamePattern, PublicKey,
-    TokenKeys,
+    Ticket, TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

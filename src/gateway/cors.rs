@@ -11,29 +11,39 @@ use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::sync::Arc;
 
 /// What an answer will say.
 #[derive(Debug, Clone)]
 pub(super) struct Marking {
+    rule: Arc<CorsRule>,
     /// Of an admitted page.
     origin: Option<HeaderValue>,
     is_preflight: bool,
 }
 
 impl Marking {
-    /// For a request on a route with CORS.
-    pub(super) fn of(story: &Story<'_>, service: &Service, parts: &Parts, target: &Target) -> Self {
+    /// For a request to which `rule` applies.
+    pub(super) fn of(
+        story: &Story<'_>,
+        service: &Service,
+        rule: &Arc<CorsRule>,
+        parts: &Parts,
+        target: &Target,
+    ) -> Self {
         let ask = story.ask(parts, target, Purpose::of(&parts.method));
         let is_admitted = service.admission.check_origin(&ask).is_ok();
         Self {
+            rule: Arc::clone(rule),
             origin: parts.headers.get(ORIGIN).filter(|_| is_admitted).cloned(),
             is_preflight: admission::is_preflight(&parts.method, &parts.headers),
         }
     }
 
     /// Marks what is answered in the end.
-    pub(super) fn apply(&self, rule: &CorsRule, answer: &mut HeaderMap) {
-        rule.mark(self.origin.as_ref(), self.is_preflight, answer);
+    pub(super) fn apply(&self, answer: &mut HeaderMap) {
+        self.rule
+            .mark(self.origin.as_ref(), self.is_preflight, answer);
     }
 
     /// The answer to a preflight; `None` if this is none.
@@ -41,7 +51,6 @@ impl Marking {
         &mut self,
         story: &Story<'_>,
         service: &Service,
-        rule: &CorsRule,
         parts: &Parts,
         target: &Target,
     ) -> Option<Result<Answer, Failure>> {
@@ -52,7 +61,7 @@ impl Marking {
         if let Err(refusal) = service.admission.check_origin(&ask) {
             return Some(Err(Failure::Refused(refusal.into())));
         }
-        Some(match rule.preflight(&parts.headers) {
+        Some(match self.rule.preflight(&parts.headers) {
             Ok(headers) => {
                 let (method, status) = (parts.method.clone(), StatusCode::NO_CONTENT);
                 drop(Ledger::new(story, service, method, target, status));

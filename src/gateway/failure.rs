@@ -39,6 +39,15 @@ pub(super) enum Failure {
     /// An ordinary request where only WebSocket is served.
     #[error("this is a WebSocket endpoint")]
     PlainRequest,
+    /// A ticket that is not asked for by POST.
+    #[error("tickets are asked for by POST")]
+    NotPost,
+    /// Several routes give tickets here.
+    #[error("say for which path the ticket is to be: `?path=/…`")]
+    TicketForWhat,
+    /// What was proven has ended in the meantime, or there are no random numbers.
+    #[error("no ticket can be given now")]
+    NoTicket,
     /// A method that no ordinary request may have here.
     #[error("the method {0} is not served")]
     Method(Method),
@@ -102,6 +111,9 @@ impl Failure {
             | Self::Head(HeadError::Connect) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
             }
+            Self::NotPost => {
+                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+            }
             Self::Method(_) => {
                 headers.insert(ALLOW, HeaderValue::from_static(METHODS));
             }
@@ -149,7 +161,9 @@ impl Failure {
             Self::Route(NoRoute::Host | NoRoute::Path) => StatusCode::NOT_FOUND,
             Self::Route(NoRoute::Subprotocol) => StatusCode::BAD_REQUEST,
             Self::PlainRequest => StatusCode::UPGRADE_REQUIRED,
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) | Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TicketForWhat => StatusCode::BAD_REQUEST,
+            Self::NoTicket => StatusCode::SERVICE_UNAVAILABLE,
             Self::Preflight(_) => StatusCode::FORBIDDEN,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -188,7 +202,9 @@ impl Failure {
             Self::Route(NoRoute::Subprotocol) => "no_subprotocol",
             Self::Route(_) => "no_route",
             Self::PlainRequest => "plain_request",
-            Self::Method(_) => "bad_method",
+            Self::Method(_) | Self::NotPost => "bad_method",
+            Self::TicketForWhat => "ticket_for_what",
+            Self::NoTicket => "no_ticket",
             Self::Preflight(_) => "preflight_refused",
             Self::Body(_) => "bad_body",
             Self::BodyTooSlow => "body_timeout",

@@ -4,7 +4,7 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
-//! handshake, `failure` says what a client is told, `facts` what is told to those who run it.
+//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it.
 
 mod affinity;
 mod arrival;
@@ -25,6 +25,7 @@ mod request;
 mod service;
 mod site;
 mod slots;
+mod ticket;
 mod tunnel;
 mod turn;
 mod upstream_request;

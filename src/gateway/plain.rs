@@ -32,7 +32,7 @@ pub(super) struct PlainRules {
     response: Option<Duration>,
     /// How long a body may stand still.
     body: Option<Duration>,
-    pub(super) cors: Option<CorsRule>,
+    pub(super) cors: Option<Arc<CorsRule>>,
 }
 
 impl PlainRules {
@@ -42,7 +42,7 @@ impl PlainRules {
             is_proxied: route.http_requests == HttpRequests::Proxy,
             response: route.timeouts.response,
             body: route.timeouts.body,
-            cors: route.cors.as_ref().map(CorsRule::new),
+            cors: route.cors.as_ref().map(CorsRule::new).map(Arc::new),
         }
     }
 }

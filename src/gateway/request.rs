@@ -6,8 +6,8 @@ use super::connection::Exchange;
 use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
-use super::{plain, tunnel};
-use crate::admission::{self, auth};
+use super::{plain, ticket, tunnel};
+use crate::admission::{self, CorsRule, auth};
 use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
@@ -161,10 +161,14 @@ impl<'a> Story<'a> {
         body: Incoming,
     ) -> Result<Answer, Failure> {
         self.is_plain = true;
+        if self.exchange.site.gives_tickets_at(&target.path) {
+            // On the heap: a handshake's future must not have room for it.
+            return Box::pin(ticket::serve(self, parts, target)).await;
+        }
         let service = self.find_plain(target)?;
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
-        if let Some(answer) = self.cors(&service, parts, target) {
+        if let Some(answer) = self.cors(&service, service.plain.cors.as_ref(), parts, target) {
             return answer;
         }
         if service.pool.is_builtin() {
@@ -178,25 +182,28 @@ impl<'a> Story<'a> {
     }
 
     /// Answers a preflight, and notes what any other answer is to say.
-    fn cors(
+    pub(super) fn cors(
         &mut self,
         service: &Service,
+        rule: Option<&Arc<CorsRule>>,
         parts: &Parts,
         target: &Target,
     ) -> Option<Result<Answer, Failure>> {
-        let rule = service.plain.cors.as_ref()?;
-        let mut marking = Marking::of(self, service, parts, target);
-        let answer = marking.preflight(self, service, rule, parts, target);
+        let mut marking = Marking::of(self, service, rule?, parts, target);
+        let answer = marking.preflight(self, service, parts, target);
         self.marking = Some(marking);
         answer
     }
 
     fn mark(&self, answer: &mut HeaderMap) {
-        let service = self.service.as_ref();
-        let rule = service.and_then(|service| service.plain.cors.as_ref());
-        if let (Some(marking), Some(rule)) = (&self.marking, rule) {
-            marking.apply(rule, answer);
+        if let Some(marking) = &self.marking {
+            marking.apply(answer);
         }
+    }
+
+    /// Notes whose rules hold from here on.
+    pub(super) fn serve_by(&mut self, service: &Arc<Service>) {
+        self.service = Some(Arc::clone(service));
     }
 
     async fn page(
@@ -236,6 +243,7 @@ impl<'a> Story<'a> {
         admission::Ask {
             headers: &parts.headers,
             query: target.query.as_deref(),
+            route: self.service.as_ref().map_or("", |service| &service.name),
             credentials: &[],
             own_origin: is_from_page.then(own_origin).flatten(),
             certificate: exchange.certificate.as_deref(),
@@ -245,7 +253,7 @@ impl<'a> Story<'a> {
     }
 
     /// Counts what is answered to everything but what becomes a session or is passed on.
-    fn count(&self, status: StatusCode, reason: &'static str) {
+    pub(super) fn count(&self, status: StatusCode, reason: &'static str) {
         let exchange = self.exchange;
         let listener = &exchange.site.listener(exchange.listener).name;
         let route = self.service.as_ref().map(|service| &service.name);

@@ -3,6 +3,7 @@
 use super::plain::PlainRules;
 use super::rates::Rates;
 use super::site::{AssembleError, Pools};
+use super::ticket::TicketDesk;
 use crate::admission::{Admission, NetworkRule, OriginRule, RateLimiter, auth};
 use crate::config::{self, Affinity, AuthMethod, Balance, Compression, Listener, Route};
 use crate::relay::{Courses, Rules};
@@ -35,6 +36,7 @@ pub(super) struct Service {
     /// The rules of its sessions, and what passes in them.
     pub(super) courses: Courses,
     pub(super) plain: PlainRules,
+    pub(super) tickets: Option<TicketDesk>,
 }
 
 /// `request_headers`, `response_headers`, ready for use.
@@ -54,8 +56,9 @@ impl Service {
     ) -> Result<Self, AssembleError> {
         let named = |list: &[Arc<AuthMethod>]| {
             let named = list.iter().filter_map(|one| methods.named(&one.name));
-            named.cloned().collect()
+            named.cloned().collect::<Vec<_>>()
         };
+        let any = named(&route.auth);
         // The settings list every upstream that a route refers to.
         let pool = &pools[&route.upstream.name];
         let identity_header = route
@@ -83,7 +86,7 @@ impl Service {
             network: NetworkRule::new(&route.network),
             admission: Admission::new(
                 OriginRule::new(&route.origin),
-                named(&route.auth),
+                any.clone(),
                 named(&route.auth_all),
             )
             .with_limits(&route.limits),
@@ -100,6 +103,7 @@ impl Service {
             rates,
             courses: Courses::new(rules),
             plain: PlainRules::new(route),
+            tickets: TicketDesk::new(route, &any),
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Site {
     services: Vec<Arc<Service>>,
     /// What begins a credential among subprotocols, on any route.
     pub(super) markers: Vec<auth::Marker>,
+    /// Where tickets are asked for.
+    ticket_paths: Box<[Box<str>]>,
     /// Header names that the gateway sets, and so takes out of every client's request.
     pub(super) reserved: Reserved,
     /// Whose word on a client is believed.
@@ -119,6 +121,11 @@ impl Site {
             listeners: listeners.collect::<Result<_, _>>()?,
             pools: pools.into_values().collect(),
             methods: methods.all(),
+            ticket_paths: services
+                .iter()
+                .filter_map(|service| service.tickets.as_ref()?.path())
+                .map(Into::into)
+                .collect(),
             services,
             markers: methods.markers(),
             reserved: reserved(settings, &methods),
@@ -145,6 +152,11 @@ impl Site {
 
     pub(super) fn listener(&self, index: usize) -> &Entrance {
         &self.listeners[index]
+    }
+
+    /// Whether a route's tickets are asked for at that path.
+    pub(super) fn gives_tickets_at(&self, path: &str) -> bool {
+        self.ticket_paths.iter().any(|one| **one == *path)
     }
 
     /// What its routes do, each once.

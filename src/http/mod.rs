@@ -51,7 +51,7 @@ pub use negotiation::{
 };
 pub use opaque::opaque_value;
 pub use origin::{Origin, OriginError, Scheme};
-pub use path::PathError;
+pub use path::{PathError, check_path};
 pub use reply::{refusal, to_bytes};
 pub use request_id::RequestId;
 pub use target::{Target, TargetError};

@@ -37,7 +37,7 @@ pub enum PathError {
 }
 
 /// Whether `path`, without query, is one that the gateway takes.
-pub(super) fn check_path(path: &str) -> Result<(), PathError> {
+pub fn check_path(path: &str) -> Result<(), PathError> {
     let segments = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
     check_characters(path.as_bytes())?;
     check_segments(segments)?;

@@ -51,6 +51,7 @@ mod session_limits;
 mod smuggling;
 mod stickiness;
 mod subprotocols;
+mod tickets;
 mod timeouts;
 mod tls;
 mod tls_log;

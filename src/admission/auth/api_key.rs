@@ -38,19 +38,9 @@ impl ApiKeys {
                 method: method.to_owned(),
             }),
         };
-        let source = |source| {
-            Source::new(source).map_err(|source| MethodError::Header {
-                method: method.to_owned(),
-                source,
-            })
-        };
         Ok(Self {
             keys: settings.keys.iter().map(key).collect::<Result<_, _>>()?,
-            sources: settings
-                .sources
-                .iter()
-                .map(source)
-                .collect::<Result<_, _>>()?,
+            sources: super::sources(method, &settings.sources)?,
         })
     }
 

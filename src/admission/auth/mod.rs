@@ -17,6 +17,7 @@ mod proof;
 mod requirement;
 mod revoked;
 mod source;
+mod ticket;
 mod verified;
 mod verifier;
 
@@ -29,9 +30,10 @@ pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
 pub(super) use requirement::Requirement;
 pub use requirement::{Denial, Objection};
 pub(super) use source::Source;
+pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
-use crate::config::{self, AuthKind, AuthMethod};
+use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
@@ -61,8 +63,9 @@ pub struct Method {
 enum Kind {
     ApiKey(ApiKeys),
     Basic(Basic),
-    Jwt(Box<Jwt>),
     ClientCert(ClientCert),
+    Jwt(Box<Jwt>),
+    Ticket(Box<Tickets>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -103,6 +106,9 @@ pub enum MethodError {
         /// Why.
         source: Box<KeysError>,
     },
+    /// The system has no random numbers.
+    #[error("no random numbers for the keys of tickets")]
+    Randomness,
     /// A realm that cannot be sent.
     #[error("auth method `{method}`: the realm holds a control character")]
     Realm {
@@ -163,8 +169,9 @@ impl Method {
         let kind = match &settings.kind {
             AuthKind::ApiKey(keys) => Kind::ApiKey(ApiKeys::new(&name, keys)?),
             AuthKind::Basic(basic) => Kind::Basic(load(&name, basic, shared(verifier)?)?),
-            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
             AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
+            AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
+            AuthKind::Ticket(settings) => Kind::Ticket(Box::new(Tickets::new(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -179,8 +186,9 @@ impl Method {
         let challenge = match &kind {
             Kind::ApiKey(_) => Some(format!("ApiKey realm={}", quoted(&name))),
             Kind::Basic(basic) => Some(basic.challenge()),
-            Kind::Jwt(jwt) => Some(jwt.challenge()),
             Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
+            Kind::Jwt(jwt) => Some(jwt.challenge()),
+            Kind::Ticket(_) => Some(format!("Ticket realm={}", quoted(&name))),
             Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
@@ -202,10 +210,10 @@ impl Method {
     /// changes nothing.
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
-            Kind::Jwt(jwt) => jwt.follow().await,
-            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
-                std::future::pending().await
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
+                std::future::pending::<()>().await;
             }
+            Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
         }
     }
@@ -235,8 +243,23 @@ impl Method {
             Kind::Basic(basic) => basic.check(&self.name, ask).await,
             Kind::Jwt(jwt) => jwt.check(ask),
             Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
+            Kind::Ticket(tickets) => tickets.check(ask),
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
+    }
+
+    /// What gives tickets, if this is what it does.
+    pub fn tickets(&self) -> Option<&Tickets> {
+        match &self.kind {
+            Kind::Ticket(tickets) => Some(tickets),
+            _ => None,
+        }
+    }
+
+    /// The headers in which it looks for credentials.
+    pub fn credential_headers(&self) -> Vec<HeaderName> {
+        let sources = self.sources().into_iter();
+        sources.filter_map(|source| source.header()).collect()
     }
 
     /// For `WWW-Authenticate`.
@@ -250,6 +273,7 @@ impl Method {
             Kind::ApiKey(keys) => keys.sources(),
             Kind::Basic(basic) => basic.sources(),
             Kind::Jwt(jwt) => jwt.sources(),
+            Kind::Ticket(tickets) => tickets.sources(),
             Kind::ClientCert(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
@@ -257,16 +281,18 @@ impl Method {
     fn header_names(&self) -> Vec<&HeaderName> {
         match &self.kind {
             Kind::Jwt(jwt) => jwt.header_names().collect(),
-            Kind::ApiKey(_) | Kind::Basic(_) | Kind::ClientCert(_) | Kind::Anonymous(_) => {
-                Vec::new()
-            }
+            Kind::ApiKey(_)
+            | Kind::Basic(_)
+            | Kind::ClientCert(_)
+            | Kind::Ticket(_)
+            | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     /// When it is asked, of several that are: what saying no costs.
     fn rank(&self) -> Rank {
         match &self.kind {
-            Kind::ApiKey(_) | Kind::Jwt(_) | Kind::ClientCert(_) => Rank::Cheap,
+            Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Jwt(_) | Kind::Ticket(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
             Kind::Anonymous(_) => Rank::Stranger,
         }
@@ -305,6 +331,16 @@ fn shared(verifier: &mut Option<Arc<Verifier>>) -> Result<Arc<Verifier>, MethodE
     }
     let started = Arc::new(Verifier::start().map_err(MethodError::Threads)?);
     Ok(Arc::clone(verifier.insert(started)))
+}
+
+fn sources(method: &str, settings: &[CredentialSource]) -> Result<Vec<Source>, MethodError> {
+    let source = |one| {
+        Source::new(one).map_err(|source| MethodError::Header {
+            method: method.to_owned(),
+            source,
+        })
+    };
+    settings.iter().map(source).collect()
 }
 
 /// RFC 9110 §5.6.4

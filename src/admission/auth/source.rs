@@ -42,6 +42,15 @@ impl Source {
         })
     }
 
+    /// The header that it is in, if it is in one.
+    pub(super) fn header(&self) -> Option<HeaderName> {
+        match self {
+            Self::Basic | Self::Bearer => Some(AUTHORIZATION),
+            Self::Header(name) => Some(name.clone()),
+            Self::Cookie(_) | Self::Query(_) | Self::Subprotocol(_) => None,
+        }
+    }
+
     /// The first credential there.
     pub(in crate::admission) fn read<'a>(&self, ask: &Ask<'a>) -> Option<Cow<'a, [u8]>> {
         let headers = ask.headers;

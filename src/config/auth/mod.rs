@@ -8,6 +8,7 @@ mod client_cert;
 mod jwt;
 mod public_key;
 mod source;
+mod ticket;
 
 pub use anonymous::Anonymous;
 pub(super) use api_key::sha256_of;
@@ -18,6 +19,7 @@ pub use client_cert::{CertificateName, ClientCert, NamePattern};
 pub use jwt::{Jwt, KeySetPlace, TokenKeys};
 pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
+pub use ticket::Ticket;
 
 use super::kind::{Kind, choice};
 use super::reader::Table;
@@ -41,10 +43,12 @@ pub enum AuthKind {
     Basic(Basic),
     /// `api_key`
     ApiKey(ApiKeys),
-    /// `jwt`
-    Jwt(Box<Jwt>),
     /// `client_cert`
     ClientCert(ClientCert),
+    /// `jwt`
+    Jwt(Box<Jwt>),
+    /// `ticket`
+    Ticket(Ticket),
     /// `anonymous`
     Anonymous(Anonymous),
 }
@@ -54,16 +58,18 @@ pub enum AuthKind {
 enum Word {
     Basic,
     ApiKey,
-    Jwt,
     ClientCert,
+    Jwt,
+    Ticket,
     Anonymous,
 }
 
 const KINDS: &[(&str, Word)] = &[
     ("basic", Word::Basic),
     ("api_key", Word::ApiKey),
-    ("jwt", Word::Jwt),
     ("client_cert", Word::ClientCert),
+    ("jwt", Word::Jwt),
+    ("ticket", Word::Ticket),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -81,8 +87,9 @@ impl Section for AuthMethod {
         shape.sections = vec![
             Outline::of::<Basic>(),
             Outline::of::<ApiKeys>(),
-            Outline::of::<JwtKeys>(),
             Outline::of::<ClientCert>(),
+            Outline::of::<JwtKeys>(),
+            Outline::of::<Ticket>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -97,8 +104,9 @@ impl Section for AuthMethod {
         let kind = match table.required_first("kind", &choice(KINDS))? {
             Word::Basic => AuthKind::Basic(Basic::read(table)?),
             Word::ApiKey => AuthKind::ApiKey(ApiKeys::read(table)?),
-            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
             Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
+            Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
+            Word::Ticket => AuthKind::Ticket(Ticket::read(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -117,8 +125,9 @@ impl Section for AuthMethod {
         Some(json!({ "anyOf": [
             of_kind("basic", Outline::of::<Basic>()),
             of_kind("api_key", Outline::of::<ApiKeys>()),
-            of_kind("jwt", Outline::of::<JwtKeys>()),
             of_kind("client_cert", Outline::of::<ClientCert>()),
+            of_kind("jwt", Outline::of::<JwtKeys>()),
+            of_kind("ticket", Outline::of::<Ticket>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }
