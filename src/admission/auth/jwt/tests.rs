@@ -953,6 +953,22 @@ fn without_keys_nothing_is_said_of_a_token() {
 }
 
 #[test]
+fn a_token_that_was_good_is_judged_anew_but_for_its_signature() {
+    let (old, new) = (Issuer::new(Algorithm::ES256), Issuer::new(Algorithm::ES256));
+    let mut method = method(&settings(), set(&[&old.jwk]));
+    let token = old.sign(&claims());
+    for _ in 0..2 {
+        assert_eq!(told(&method, &token), "people:ann");
+    }
+    let later = now() + Duration::from_secs(60 + 30);
+    let expired = Check::Wrong(TokenFault::Expired.into());
+    assert_eq!(method.judge(token.as_bytes(), later), expired);
+    // A key that is gone has verified nothing.
+    method.keys = Keys::fixed(set(&[&new.jwk]));
+    assert_eq!(told(&method, &token), "the signature of the token is wrong");
+}
+
+#[test]
 fn nothing_of_a_token_is_printed() {
     let shown = format!("{:?}", Jwt::new("people", &settings()).unwrap());
     assert!(
