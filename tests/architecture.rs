@@ -55,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "causes",
             "config",
+            "tls",
             "admission",
             "telemetry",
             "gateway",

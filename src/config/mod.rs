@@ -51,8 +51,8 @@ mod value;
 pub use admin::{ADMIN, Admin, AdminRight, AdminToken, HEALTH, Health};
 pub use auth::{
     Anonymous, ApiKey, ApiKeys, AuthKind, AuthMethod, Basic, CertificateName, ClaimRule,
-    ClaimValue, ClientCert, CredentialSource, Jwt, KeyKind, KeySetPlace, NamePattern, PublicKey,
-    Ticket, TokenKeys,
+    ClaimValue, ClientCert, CredentialSource, ForwardAuth, Jwt, KeyKind, KeySetPlace, NamePattern,
+    PublicKey, Ticket, TokenKeys,
 };
 pub use balance::{Affinity, Balance, HashKey, IssuedCookie, SameSite};
 pub use cors::Cors;

@@ -2,8 +2,9 @@
 
 use super::Scheme;
 use super::host::parse_authority;
-use super::kind::{Parsed, parsed};
+use super::kind::{Kind, Parsed, Shape, parsed};
 use super::problem::Problem;
+use super::reader::Node;
 use std::fmt;
 
 /// An `http://` or `https://` URL.
@@ -34,7 +35,29 @@ impl fmt::Display for Url {
 }
 
 /// A kind: a [`Url`].
-pub(super) fn url() -> Parsed<Url> {
+pub(super) fn url() -> UrlKind {
+    UrlKind
+}
+
+/// See [`url`].
+pub(super) struct UrlKind;
+
+impl Kind for UrlKind {
+    type Out = Url;
+
+    fn read(&self, node: &Node<'_>) -> Option<Url> {
+        if node.written().contains('@') {
+            node.hide_strings(&[]); // a password, which does not belong here
+        }
+        written().read(node)
+    }
+
+    fn shape(&self) -> Shape {
+        written().shape()
+    }
+}
+
+fn written() -> Parsed<Url> {
     parsed(
         "a URL such as `\"https://id.example.com/keys\"`",
         "^https?://",

@@ -48,6 +48,10 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
+/// A request that can be sent more than once. Cannot be printed, as there may be credentials in it.
+#[derive(Clone)]
+pub struct Asking(Box<[u8]>);
+
 /// An answer, whatever its status, but for 1xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -84,25 +88,38 @@ impl Fetcher {
         &self.url
     }
 
-    /// GETs the URL with `headers`, of which those that concern the connection alone don't count.
+    /// A GET of the URL with `headers`, of which those that concern the connection alone don't count.
+    pub fn asking(&self, headers: &HeaderMap) -> Asking {
+        Asking(exchange::head(&self.url, headers).into())
+    }
+
+    /// Makes and sends it.
     ///
     /// # Errors
     /// If there is no whole answer within the limits.
     pub async fn get(&self, headers: &HeaderMap) -> Result<Fetched, FetchError> {
+        self.send(&self.asking(headers)).await
+    }
+
+    /// Sends what [`Self::asking`] has made. Dropping the future ends the connection.
+    ///
+    /// # Errors
+    /// If there is no whole answer within the limits.
+    pub async fn send(&self, asking: &Asking) -> Result<Fetched, FetchError> {
         let deadline = Deadline {
             at: Instant::now() + self.limits.timeout,
             timeout: self.limits.timeout,
         };
-        let head = exchange::head(&self.url, headers);
+        let head = &asking.0;
         if let Some(connection) = self.idle.take() {
-            match self.ask(connection, &head, deadline).await {
+            match self.ask(connection, head, deadline).await {
                 // It was closed while it waited, perhaps.
                 Err(FetchError::Lost { .. }) => {}
                 done => return done,
             }
         }
         let stream = self.place.dial(deadline).await?;
-        self.ask(Connection::new(stream), &head, deadline).await
+        self.ask(Connection::new(stream), head, deadline).await
     }
 
     async fn ask(
@@ -122,5 +139,11 @@ impl Fetcher {
     /// Follows the file with the roots; never ends. Dropping the future ends the following.
     pub async fn follow(&self) {
         self.place.follow().await;
+    }
+}
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asking").finish_non_exhaustive()
     }
 }

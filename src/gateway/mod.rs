@@ -4,7 +4,7 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
-//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it.
+//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it, `explain` what would become of a handshake.
 
 mod affinity;
 mod arrival;
@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod connection;
 mod cors;
+mod explain;
 mod facts;
 mod failure;
 mod guard;
@@ -31,6 +32,7 @@ mod turn;
 mod upstream_request;
 mod worker;
 
+pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
 pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};

@@ -20,6 +20,7 @@ mod control_frames;
 mod cors;
 mod documentation;
 mod drain;
+mod explain;
 mod extensions;
 mod half_close;
 mod handshake;

@@ -8,6 +8,7 @@ mod basic;
 mod client_cert;
 mod cost;
 mod decoy;
+mod forward;
 mod htpasswd;
 mod jwks;
 mod jwt;
@@ -22,6 +23,7 @@ mod verified;
 mod verifier;
 
 pub use cost::PasswordHashError;
+pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
 pub use marker::{Marked, Marker, Offer};
@@ -37,6 +39,7 @@ use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
+use forward::Forward;
 use http::header::{HeaderName, HeaderValue, InvalidHeaderName};
 use jwt::Jwt;
 use revoked::Revoked;
@@ -66,6 +69,7 @@ enum Kind {
     ClientCert(ClientCert),
     Jwt(Box<Jwt>),
     Ticket(Box<Tickets>),
+    Forward(Arc<Forward>),
     /// Whoever shows no credential at all.
     Anonymous(Identity),
 }
@@ -92,11 +96,13 @@ pub enum MethodError {
         /// What is wrong with it.
         source: InvalidHeaderName,
     },
-    /// The name of a key or of guests would be an identity with control characters.
-    #[error("auth method `{method}`: a name holds a control character")]
-    KeyName {
+    /// The authentication service of a method cannot be asked.
+    #[error("auth method `{method}`")]
+    Service {
         /// Key under `[auth]`.
         method: String,
+        /// Why.
+        source: crate::tls::TlsError,
     },
     /// The key set of a method cannot be used.
     #[error("auth method `{method}`")]
@@ -105,6 +111,12 @@ pub enum MethodError {
         method: String,
         /// Why.
         source: Box<KeysError>,
+    },
+    /// The name of a key or of guests would be an identity with control characters.
+    #[error("auth method `{method}`: a name holds a control character")]
+    KeyName {
+        /// Key under `[auth]`.
+        method: String,
     },
     /// The system has no random numbers.
     #[error("no random numbers for the keys of tickets")]
@@ -172,6 +184,7 @@ impl Method {
             AuthKind::ClientCert(settings) => Kind::ClientCert(ClientCert::new(settings)),
             AuthKind::Jwt(jwt) => Kind::Jwt(Box::new(Jwt::new(&name, jwt)?)),
             AuthKind::Ticket(settings) => Kind::Ticket(Box::new(Tickets::new(&name, settings)?)),
+            AuthKind::ForwardAuth(settings) => Kind::Forward(Arc::new(forward(&name, settings)?)),
             AuthKind::Anonymous(anonymous) => {
                 let identity = Identity::new(name.as_str(), anonymous.identity.as_str());
                 Kind::Anonymous(identity.ok_or_else(|| MethodError::KeyName {
@@ -189,7 +202,8 @@ impl Method {
             Kind::ClientCert(_) => Some(format!("ClientCertificate realm={}", quoted(&name))),
             Kind::Jwt(jwt) => Some(jwt.challenge()),
             Kind::Ticket(_) => Some(format!("Ticket realm={}", quoted(&name))),
-            Kind::Anonymous(_) => None,
+            // The service has challenges of its own.
+            Kind::Forward(_) | Kind::Anonymous(_) => None,
         };
         let challenge = challenge.map(HeaderValue::try_from).transpose();
         Ok(Self {
@@ -211,10 +225,11 @@ impl Method {
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
-                std::future::pending::<()>().await;
+                std::future::pending().await
             }
             Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
+            Kind::Forward(forward) => forward.follow().await,
         }
     }
 
@@ -244,6 +259,7 @@ impl Method {
             Kind::Jwt(jwt) => jwt.check(ask),
             Kind::ClientCert(certificates) => certificates.check(&self.name, ask.certificate),
             Kind::Ticket(tickets) => tickets.check(ask),
+            Kind::Forward(forward) => forward.check(ask).await,
             Kind::Anonymous(identity) => Check::admitted(identity.clone()),
         }
     }
@@ -274,13 +290,15 @@ impl Method {
             Kind::Basic(basic) => basic.sources(),
             Kind::Jwt(jwt) => jwt.sources(),
             Kind::Ticket(tickets) => tickets.sources(),
-            Kind::ClientCert(_) | Kind::Anonymous(_) => Vec::new(),
+            // What a service reads is not known, and the upstream may need it too.
+            Kind::ClientCert(_) | Kind::Forward(_) | Kind::Anonymous(_) => Vec::new(),
         }
     }
 
     fn header_names(&self) -> Vec<&HeaderName> {
         match &self.kind {
             Kind::Jwt(jwt) => jwt.header_names().collect(),
+            Kind::Forward(forward) => forward.header_names().collect(),
             Kind::ApiKey(_)
             | Kind::Basic(_)
             | Kind::ClientCert(_)
@@ -294,6 +312,7 @@ impl Method {
         match &self.kind {
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Jwt(_) | Kind::Ticket(_) => Rank::Cheap,
             Kind::Basic(_) => Rank::Dear,
+            Kind::Forward(_) => Rank::Remote,
             Kind::Anonymous(_) => Rank::Stranger,
         }
     }
@@ -309,6 +328,8 @@ enum Rank {
     Cheap,
     /// Milliseconds of another.
     Dear,
+    /// The time that a service takes.
+    Remote,
     /// Only who has shown nothing to the others.
     Stranger,
 }
@@ -319,6 +340,13 @@ fn load(
     verifier: Arc<Verifier>,
 ) -> Result<Basic, MethodError> {
     Basic::load(settings, verifier).map_err(|source| MethodError::PasswordFile {
+        method: method.to_owned(),
+        source,
+    })
+}
+
+fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
+    Forward::new(method, settings).map_err(|source| MethodError::Service {
         method: method.to_owned(),
         source,
     })

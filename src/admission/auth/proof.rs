@@ -1,9 +1,11 @@
 //! What a method has found out of a client, and for how long that is good.
 
+use super::Recheck;
 use crate::admission::Identity;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::borrow::Cow;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Who a client is, by one method.
@@ -17,6 +19,8 @@ pub struct Proof {
     pub token_id: Option<Box<str>>,
     /// What the upstream is told of it beside the identity.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Who is asked again whether it is still good, while the session lives.
+    pub recheck: Option<Arc<Recheck>>,
 }
 
 /// When a proof ends, and its session with it.
@@ -62,6 +66,19 @@ pub struct ServiceAnswer {
 }
 
 impl Proof {
+    /// That `method` has found this out, for people.
+    pub(super) fn told_by(&self, method: &str) -> String {
+        let mut told = format!("{method}: it is `{}`", self.identity);
+        if let Some(lifetime) = self.lifetime {
+            let left = lifetime.ends.saturating_duration_since(Instant::now());
+            let (seconds, code) = (left.as_secs(), lifetime.code);
+            told.push_str(&format!(
+                ", and the session ends in {seconds} s with {code}"
+            ));
+        }
+        told
+    }
+
     /// That it is `identity`, and no more.
     pub fn of(identity: Identity) -> Self {
         Self {
@@ -69,6 +86,7 @@ impl Proof {
             lifetime: None,
             token_id: None,
             headers: Vec::new(),
+            recheck: None,
         }
     }
 }

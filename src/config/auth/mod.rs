@@ -5,6 +5,7 @@ mod api_key;
 mod basic;
 mod claim;
 mod client_cert;
+mod forward;
 mod jwt;
 mod public_key;
 mod source;
@@ -16,6 +17,7 @@ pub use api_key::{ApiKey, ApiKeys};
 pub use basic::Basic;
 pub use claim::{ClaimRule, ClaimValue};
 pub use client_cert::{CertificateName, ClientCert, NamePattern};
+pub use forward::ForwardAuth;
 pub use jwt::{Jwt, KeySetPlace, TokenKeys};
 pub use public_key::{KeyKind, PublicKey};
 pub use source::CredentialSource;
@@ -49,6 +51,8 @@ pub enum AuthKind {
     Jwt(Box<Jwt>),
     /// `ticket`
     Ticket(Ticket),
+    /// `forward_auth`
+    ForwardAuth(ForwardAuth),
     /// `anonymous`
     Anonymous(Anonymous),
 }
@@ -61,6 +65,7 @@ enum Word {
     ClientCert,
     Jwt,
     Ticket,
+    ForwardAuth,
     Anonymous,
 }
 
@@ -70,6 +75,7 @@ const KINDS: &[(&str, Word)] = &[
     ("client_cert", Word::ClientCert),
     ("jwt", Word::Jwt),
     ("ticket", Word::Ticket),
+    ("forward_auth", Word::ForwardAuth),
     ("anonymous", Word::Anonymous),
 ];
 
@@ -90,6 +96,7 @@ impl Section for AuthMethod {
             Outline::of::<ClientCert>(),
             Outline::of::<JwtKeys>(),
             Outline::of::<Ticket>(),
+            Outline::of::<ForwardAuth>(),
             Outline::of::<Anonymous>(),
         ];
         vec![Key {
@@ -107,6 +114,7 @@ impl Section for AuthMethod {
             Word::ClientCert => AuthKind::ClientCert(ClientCert::read(table)?),
             Word::Jwt => AuthKind::Jwt(Box::new(Jwt::read(table)?)),
             Word::Ticket => AuthKind::Ticket(Ticket::read(table)?),
+            Word::ForwardAuth => AuthKind::ForwardAuth(ForwardAuth::checked(table)?),
             Word::Anonymous => AuthKind::Anonymous(Anonymous::read(table)?),
         };
         let name = table.name().to_owned();
@@ -128,6 +136,7 @@ impl Section for AuthMethod {
             of_kind("client_cert", Outline::of::<ClientCert>()),
             of_kind("jwt", Outline::of::<JwtKeys>()),
             of_kind("ticket", Outline::of::<Ticket>()),
+            of_kind("forward_auth", Outline::of::<ForwardAuth>()),
             of_kind("anonymous", Outline::of::<Anonymous>()),
         ]}))
     }

@@ -130,6 +130,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Reports `problem` at the key that it is about, wherever that is written.
+    pub(crate) fn blame(&self, key: &str, problem: Problem) {
+        match self.node.get(key) {
+            Some(node) => node.report(problem),
+            None => self.node.report(problem),
+        }
+    }
+
     /// Reports the keys that nobody asked for, and those that are missing: unless an unknown one
     /// was probably meant for it.
     pub(crate) fn finish(&self) {

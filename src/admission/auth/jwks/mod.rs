@@ -9,6 +9,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use super::jwt::KEY_SET_BYTES_MAX;
 use crate::causes;
 use crate::config::Url;
 use crate::fetch::{FetchError, Fetcher, Limits};
@@ -29,7 +30,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// More is no key set.
-const BYTES_MAX: usize = 512 * 1024;
+const BYTES_MAX: usize = KEY_SET_BYTES_MAX;
 
 const LIMITS: Limits = Limits {
     body: BYTES_MAX,
@@ -111,6 +112,15 @@ impl<K> Keys<K> {
         Self {
             origin: Origin::Fixed,
             current: ArcSwapOption::from_pointee(keys),
+        }
+    }
+
+    /// As before the first fetch.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self {
+            origin: Origin::Fixed,
+            current: ArcSwapOption::empty(),
         }
     }
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A longer set is refused unread.
-pub(super) const KEY_SET_BYTES_MAX: usize = 512 * 1024;
+pub(in crate::admission::auth) const KEY_SET_BYTES_MAX: usize = 512 * 1024;
 const KEYS_MAX: usize = 256;
 /// Of those that a token may be signed by, if it does not say by which.
 const TRIED_MAX: usize = 8;

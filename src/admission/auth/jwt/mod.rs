@@ -19,6 +19,7 @@ use crate::config::{self, ClaimRule, KeySetPlace, TokenKeys};
 use claims::{Claims, Terms};
 use http::HeaderName;
 use http::header::InvalidHeaderName;
+pub(super) use keys::KEY_SET_BYTES_MAX;
 use keys::KeySet;
 use rules::Unspeakable;
 use std::time::SystemTime;
@@ -119,6 +120,7 @@ impl Jwt {
                 lifetime: self.lifetime(claims, now),
                 token_id: claims.name("jti").map(String::into_boxed_str),
                 headers,
+                recheck: None,
             })),
         }
     }

@@ -161,6 +161,7 @@ impl Content {
             }),
             token_id: self.token_id.as_deref().map(Into::into),
             headers: self.headers.iter().map(header).collect::<Option<_>>()?,
+            recheck: None,
         })
     }
 }

@@ -1,0 +1,199 @@
+//! A live session about which the service is asked again, with what it was told at the handshake.
+//!
+//! A service that cannot be asked ends no session at once: it is asked more often, and when the session
+//! has gone twice its time without an answer, or what the service has said of its age is over, that is
+//! the end.
+
+use super::verdict::{Admission, Verdict};
+use super::{Fault, Forward, Question};
+use crate::admission::Identity;
+use aws_lc_rs::rand;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// So much before its age is over an answer is asked for anew, if it is not less than that old.
+const AHEAD: Duration = Duration::from_secs(5);
+/// How soon after a failure it is asked again.
+const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Who is asked about one session. Equal is only the same one.
+#[derive(Debug)]
+pub struct Recheck {
+    forward: Arc<Forward>,
+    question: Question,
+    identity: Identity,
+    pace: Pace,
+}
+
+/// Why a session must end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Over {
+    /// For the log.
+    pub why: Fault,
+    /// The close code for the client.
+    pub code: u16,
+}
+
+/// When to ask, and when to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    every: Duration,
+    due: Instant,
+    gives_up: Instant,
+}
+
+impl Recheck {
+    pub(super) fn new(
+        forward: Arc<Forward>,
+        question: Question,
+        admission: &Admission,
+        every: Duration,
+    ) -> Self {
+        let good_until = admission.good_until.filter(|_| forward.expire_session);
+        Self {
+            forward,
+            question,
+            identity: admission.identity.clone(),
+            pace: Pace::new(every, Instant::now(), good_until, lot()),
+        }
+    }
+
+    /// Asks from time to time, and ends when the session must. Dropping the future ends the asking. To be
+    /// polled on one thread.
+    pub async fn over(&self) -> Over {
+        let mut pace = self.pace;
+        loop {
+            sleep_until(pace.due).await;
+            let asked = Instant::now();
+            match self.ask().await {
+                Ok(good_until) => pace = Pace::new(pace.every, asked, good_until, lot()),
+                Err(End::Now(why)) => return self.ended(why),
+                Err(End::Perhaps(why)) if asked >= pace.gives_up => return self.ended(why),
+                Err(End::Perhaps(_)) => pace.failed(asked),
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<Option<Instant>, End> {
+        let forward = &self.forward;
+        // The semaphore is never closed.
+        let _turn = forward.rechecks.acquire().await;
+        match forward.ask(&self.question).await {
+            Ok(Verdict::Admits(admission)) if admission.identity == self.identity => {
+                Ok(admission.good_until.filter(|_| forward.expire_session))
+            }
+            Ok(Verdict::Admits(_)) => Err(End::Now(Fault::of(
+                "the service says that it is somebody else",
+            ))),
+            Ok(Verdict::Refuses(answer)) => {
+                let status = answer.status.as_u16();
+                let why = format!("the service no longer admits it: {status}");
+                Err(End::Now(Fault(why.into())))
+            }
+            Err(fault) => Err(End::Perhaps(fault)),
+        }
+    }
+
+    fn ended(&self, why: Fault) -> Over {
+        Over {
+            why,
+            code: self.forward.expire_code,
+        }
+    }
+}
+
+/// What speaks against a session.
+enum End {
+    Now(Fault),
+    /// If it goes on so.
+    Perhaps(Fault),
+}
+
+impl PartialEq for Recheck {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Recheck {}
+
+impl Pace {
+    /// After an answer to a question of `asked` that is good until then. A tenth off at most, by `lot`:
+    /// sessions that began together are not asked about together for ever.
+    fn new(every: Duration, asked: Instant, good_until: Option<Instant>, lot: u8) -> Self {
+        let usual = asked + (every - every / 10 * u32::from(lot) / 255);
+        let gives_up = asked + every * 2;
+        match good_until {
+            None => Self {
+                every,
+                due: usual,
+                gives_up,
+            },
+            Some(until) => {
+                let ahead = AHEAD.min(until.saturating_duration_since(asked) / 2);
+                Self {
+                    every,
+                    due: usual.min(until - ahead),
+                    gives_up: gives_up.min(until),
+                }
+            }
+        }
+    }
+
+    /// There was no answer to a question of `asked`.
+    fn failed(&mut self, asked: Instant) {
+        let [soonest, latest] = RETRY_AFTER;
+        let pause = (self.every / 10).clamp(soonest, latest);
+        self.due = (asked + pause).min(self.gives_up);
+    }
+}
+
+fn lot() -> u8 {
+    let mut byte = [0];
+    // Without random numbers they are asked about together.
+    let _ = rand::fill(&mut byte);
+    byte[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Seconds from the answer to the next question, and to the end if there is no answer to it.
+    fn pace(every: u32, good_for: Option<u32>, lot: u8) -> (Duration, Duration) {
+        let asked = Instant::now();
+        let until = good_for.map(|seconds| asked + SECOND * seconds);
+        let pace = Pace::new(SECOND * every, asked, until, lot);
+        (pace.due - asked, pace.gives_up - asked)
+    }
+
+    #[test]
+    fn it_is_asked_in_time_and_given_up_in_time() {
+        assert_eq!(pace(60, None, 0), (SECOND * 60, SECOND * 120));
+        assert_eq!(pace(60, None, 255), (SECOND * 54, SECOND * 120));
+        assert_eq!(pace(60, Some(30), 0), (SECOND * 25, SECOND * 30));
+        assert_eq!(pace(60, Some(4), 0), (SECOND * 2, SECOND * 4));
+        assert_eq!(pace(60, Some(100), 0), (SECOND * 60, SECOND * 100));
+        assert_eq!(pace(60, Some(1000), 0), (SECOND * 60, SECOND * 120));
+        // A verdict that was kept may be over already.
+        assert_eq!(pace(60, Some(0), 0), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn after_a_failure_it_is_asked_more_often_until_it_is_given_up() {
+        let asked = Instant::now();
+        let mut pace = Pace::new(SECOND * 60, asked, None, 0);
+        let mut tries = 0;
+        while pace.due < pace.gives_up {
+            let now = pace.due;
+            pace.failed(now);
+            assert!(pace.due <= now + SECOND * 6 && pace.due > now);
+            tries += 1;
+        }
+        assert_eq!(tries, 10);
+        assert_eq!(pace.due, asked + SECOND * 120);
+    }
+}
