@@ -225,7 +225,7 @@ impl Method {
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
