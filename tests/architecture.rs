@@ -74,9 +74,9 @@ const EMPTY_NAMES: &[&str] = &[
 /// measures by a clock that nobody can set, so that a jump ends no session, and keeps none.
 const WALL_CLOCK: &[&str] = &[
     "admission/auth/jwt/",
-    "admission/auth/ticket/",
     "tls/",
     "telemetry/metrics/",
+    "admission/auth/ticket/",
 ];
 
 #[test]

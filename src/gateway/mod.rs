@@ -197,6 +197,15 @@ fn replaced() -> CloseOrder {
     }
 }
 
+/// A service that was asked again has taken back what it had said.
+fn no_longer_admitted(code: u16) -> CloseOrder {
+    CloseOrder {
+        code,
+        reason: "the session is no longer admitted".into(),
+        why: GatewayEnd::Revoked,
+    }
+}
+
 /// RFC 6455 §7.4.1: 1001 is "a server going down".
 fn going_away() -> CloseOrder {
     CloseOrder {

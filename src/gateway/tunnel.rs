@@ -6,8 +6,8 @@ use super::presence::Presence;
 use super::request::{Admitted, Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
-use super::{going_away, replaced};
-use crate::admission::auth::Proof;
+use super::{going_away, no_longer_admitted, replaced};
+use crate::admission::auth::{Proof, Recheck};
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
@@ -23,9 +23,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
+use tracing::info;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -33,6 +34,8 @@ pub(super) struct Tunnel {
     service: Arc<Service>,
     session: Session,
     seats: Seats,
+    /// Who asks again whether it may go on.
+    rechecks: Vec<Arc<Recheck>>,
     /// With whom it shares what it may send.
     account: u64,
     /// When the handshake came.
@@ -78,6 +81,11 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        rechecks: permit
+            .proofs
+            .into_iter()
+            .filter_map(|proof| proof.recheck)
+            .collect(),
         seats: permit.seats,
         account,
         began: story.started,
@@ -116,7 +124,7 @@ fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<G
         at: lifetime.ends,
         code: lifetime.code,
     });
-    let is_plain = |proof: &Proof| proof.token_id.is_none();
+    let is_plain = |proof: &Proof| proof.token_id.is_none() && proof.recheck.is_none();
     let is_bare = expiry.is_none() && certificate.is_none();
     if is_bare && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
         return None;
@@ -126,11 +134,19 @@ fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<G
         identity: proof.identity.to_string().into(),
         token_id: proof.token_id.clone(),
     };
-    Some(Grounds {
-        expiry,
-        proofs: permit.proofs.iter().map(evidence).collect(),
-        certificate: certificate.map(|certificate| certificate.id.clone()),
-    })
+    let proofs = permit.proofs.iter().map(evidence).collect();
+    let certificate = certificate.map(|certificate| certificate.id.clone());
+    Some(Grounds::new(expiry, proofs, certificate))
+}
+
+/// Ends `session` when a service no longer admits it.
+async fn watch(recheck: Arc<Recheck>, session: Weak<Session>) {
+    let over = recheck.over().await;
+    if let Some(session) = session.upgrade() {
+        let (id, why) = (session.request_id(), over.why.to_string());
+        info!(id, why, "a session is no longer admitted");
+        session.control().close(no_longer_admitted(over.code));
+    }
 }
 
 /// The 101. RFC 6455 §4.2.2.
@@ -175,6 +191,7 @@ pub(super) fn carry(
         service,
         session,
         mut seats,
+        rechecks,
         account,
         began,
     } = tunnel;
@@ -187,6 +204,9 @@ pub(super) fn carry(
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))
     });
+    for recheck in rechecks {
+        session.watch(watch(recheck, Arc::downgrade(&session)));
+    }
     if gate.is_draining() {
         // It may have missed the order that all others got.
         session.control().close(going_away());

@@ -115,15 +115,6 @@ impl<K> Keys<K> {
         }
     }
 
-    /// As before the first fetch.
-    #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self {
-            origin: Origin::Fixed,
-            current: ArcSwapOption::empty(),
-        }
-    }
-
     /// The set in a file, which must be good when the gateway starts; blocks.
     ///
     /// # Errors
