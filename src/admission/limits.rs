@@ -420,12 +420,7 @@ mod tests {
             ..settings()
         });
         let mut permits = Vec::new();
-        for purpose in [
-            Purpose::Session,
-            Purpose::Ticket,
-            Purpose::Reading,
-            Purpose::Writing,
-        ] {
+        for purpose in [Purpose::Session, Purpose::Reading, Purpose::Writing] {
             let admitted = admit_for(purpose, &admission, "10.0.0.1", "").await;
             permits.push(admitted.unwrap());
         }

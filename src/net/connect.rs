@@ -20,6 +20,9 @@ pub async fn connect(address: SocketAddr) -> io::Result<Socket> {
     };
     let socket = stream_socket(family)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // Whoever connects speaks first: the kernel need not send the last word of TCP's handshake by itself,
+    // as it goes with the first bytes. Where it cannot be told so, nothing is lost but a packet.
+    let _ = sockopt::set_tcp_quickack(&socket, false);
     match net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => {}
         Err(cause) => return Err(cause.into()),

@@ -188,6 +188,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // To send is the shorter way into the kernel, for who has one piece only.
+        if let [buf] = bufs {
+            return self.poll_write(cx, buf);
+        }
         let send = || rustix::io::writev(&self.fd, bufs);
         let sent = ready!(self.poll_io(cx, Way::Write, send))?;
         self.written(sent, bufs.iter().map(|buf| buf.len()).sum())

@@ -72,6 +72,26 @@ impl Stream {
         }
     }
 
+    /// Has what is written next go out together with what ends the stream, where that takes a word. The
+    /// end must follow at once, and nothing may be left to flush.
+    pub fn expect_end(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.expect_end();
+        }
+    }
+
+    /// Says that nothing more comes, where there is a word for it, as TLS has; dropping the stream, which
+    /// is to follow, says the rest. Ready when all that was said has gone out.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(stream) => stream.poll_goodbye(cx),
+            Self::Plain(_) | Self::Memory(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Ends a TCP connection so that the peer sees a failure and not an end; any other is closed.
     pub fn reset(self) {
         if let Some(socket) = self.socket() {

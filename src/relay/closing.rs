@@ -35,7 +35,7 @@ pub(super) struct Ending {
     /// Until when answers under way are waited for before an offending client is told.
     pub(super) grace: Tick,
     /// The deadline has passed.
-    is_overdue: bool,
+    pub(super) is_overdue: bool,
 }
 
 impl<S> Session<S> {

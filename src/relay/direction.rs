@@ -15,6 +15,9 @@ use crate::frame::{
 /// Frames of fewer bytes than this, headers among them, are dense.
 const DENSE: u64 = 64;
 
+/// Fewer bytes than this do not tell what comes: they may be the end of a large message.
+const TELLING: usize = 1024;
+
 /// What is known of one direction.
 #[derive(Debug)]
 pub(super) struct Direction {
@@ -25,7 +28,8 @@ pub(super) struct Direction {
     frame: Option<DataFrame>,
     text: Utf8Check,
     saw_data: bool,
-    /// What came last was hardly more than headers, which cost much more time than payload.
+    /// What came last, and was enough to tell, was hardly more than headers, which cost much more time
+    /// than payload.
     pub(super) is_dense: bool,
 }
 
@@ -139,7 +143,9 @@ impl Direction {
                 Err(violation) => break Then::Violation(violation),
             }
         };
-        self.is_dense = passed.frames * DENSE > forward as u64;
+        if forward >= TELLING {
+            self.is_dense = passed.frames * DENSE > forward as u64;
+        }
         Step {
             forward,
             passed,

@@ -44,6 +44,8 @@ pub(super) enum Event {
 
 /// What came of a read.
 pub(super) struct Read {
+    /// How many bytes were looked at, or thrown away.
+    pub(super) len: usize,
     pub(super) event: Option<Event>,
     /// Nothing more can be read for now, and the task is woken when something can.
     pub(super) was_all: bool,
@@ -51,8 +53,9 @@ pub(super) struct Read {
 
 impl Read {
     /// After which there may be more.
-    const fn some(event: Option<Event>) -> Self {
+    const fn some(len: usize, event: Option<Event>) -> Self {
         Self {
+            len,
             event,
             was_all: false,
         }
@@ -94,25 +97,29 @@ impl<S: Wire> Lane<'_, S> {
     /// Reads once and passes on what came.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         if self.is_throttled() {
-            return self.resume(cx).map(Read::some);
+            return self.resume(cx);
         }
         let size = self.read_size();
         buffer::with(|Buffers { input, scratch }| {
             let carried = self.from.carry.place(input);
             let mut room = ReadBuf::new(&mut input[carried..size]);
             let result = Pin::new(&mut self.from.stream).poll_read(cx, &mut room);
-            let read = room.filled().len();
+            let len = room.filled().len();
             match ready!(result) {
-                Ok(()) if read > 0 => {
+                Ok(()) if len > 0 => {
                     self.from.pulse.heard(self.now);
                     let was_all = self.from.stream.is_drained(cx);
-                    let event = self.receive(cx, &input[..carried + read], scratch);
+                    let event = self.receive(cx, &input[..carried + len], scratch);
                     if let Some(paced) = &mut self.paced {
                         paced.pace.has_read();
                     }
-                    Poll::Ready(Read { event, was_all })
+                    Poll::Ready(Read {
+                        len,
+                        event,
+                        was_all,
+                    })
                 }
-                result => Poll::Ready(Read::some(Some(Event::Lost(loss(result))))),
+                result => Poll::Ready(Read::some(0, Some(Event::Lost(loss(result))))),
             }
         })
     }
@@ -168,19 +175,18 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Goes on with what was kept, once it may pass.
-    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         let is_free = self.is_free();
         let Some(Paced { pace, .. }) = &mut self.paced else {
-            return Poll::Ready(None);
+            return Poll::Ready(Read::some(0, None));
         };
         if !is_free {
             ready!(pace.poll_wait(cx));
         }
         *self.restless = true;
         let kept = pace.release(self.now);
-        Poll::Ready(buffer::with(|buffers| {
-            self.receive(cx, &kept, &mut buffers.scratch)
-        }))
+        let event = buffer::with(|buffers| self.receive(cx, &kept, &mut buffers.scratch));
+        Poll::Ready(Read::some(kept.len(), event))
     }
 
     fn is_throttled(&self) -> bool {
@@ -250,8 +256,7 @@ impl<S: Wire> Lane<'_, S> {
     fn close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16) {
         self.from.closes.close_received = Some(code);
         if self.to.takes_close() {
-            self.to.send(cx, frame, self.now);
-            self.to.closes.close_sent = Some(code);
+            self.to.send_close(cx, frame, code, self.now);
         }
     }
 

@@ -187,13 +187,21 @@ impl<S: Wire> Leg<S> {
         self.send(cx, &ping, now);
     }
 
+    /// Sends a Close. The second of the two is followed by the end of the stream at once.
+    pub(super) fn send_close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16, now: Tick) {
+        if self.closes.close_received.is_some() && self.outlet.is_clear() {
+            self.stream.expect_end();
+        }
+        self.send(cx, frame, now);
+        self.closes.close_sent = Some(code);
+    }
+
     /// Says the farewell that is due.
     pub(super) fn say_farewell(&mut self, cx: &mut Context<'_>, now: Tick) {
         let Some(farewell) = self.farewell.take() else {
             return;
         };
-        self.send(cx, &farewell.frame, now);
-        self.closes.close_sent = Some(farewell.code);
+        self.send_close(cx, &farewell.frame, farewell.code, now);
         if farewell.then_fin {
             self.end_stream();
         }
@@ -219,10 +227,16 @@ impl<S: Wire> Leg<S> {
         }
     }
 
-    /// Leaves politely where that takes a word, without waiting for the word to be taken.
-    pub(super) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
-        if self.stream.owes_goodbye() && self.fin != Fin::Done && self.outlet.broken().is_none() {
-            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+    /// Leaves politely where that takes a word. Ready when it is taken, or nobody waits for the leg.
+    pub(super) fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.fin == Fin::Done || self.outlet.broken().is_some() {
+            return Poll::Ready(());
+        }
+        let said = self.stream.poll_goodbye(cx);
+        if self.abandoned {
+            Poll::Ready(())
+        } else {
+            said
         }
     }
 }

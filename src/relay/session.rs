@@ -113,15 +113,6 @@ impl<S> Session<S> {
         }
     }
 
-    /// By bytes, of which a header is worth as many as pass in the time that it takes.
-    const fn work_done(&self, way: Way) -> u64 {
-        let totals = match way {
-            Way::ToUpstream => &self.to_upstream.totals,
-            Way::ToClient => &self.to_client.totals,
-        };
-        totals.bytes + totals.frames * BYTES_FOR_A_HEADER
-    }
-
     /// What the route asks of the session.
     pub(super) fn rules(&self) -> &Rules {
         &self.course.rules
@@ -201,16 +192,19 @@ impl<S: Wire> Session<S> {
 
     /// Moves bytes one way until there is nothing to read or no room to write, or it is others' turn.
     fn pump(&mut self, cx: &mut Context<'_>, way: Way) {
-        let enough = self.work_done(way) + WORK_PER_POLL;
+        let mut work = 0;
         for _ in 0..READS_PER_POLL {
             let mut lane = self.lane(way);
             lane.write(cx);
             if !lane.may_read() {
                 return;
             }
+            let frames = lane.direction.totals.frames;
             let Poll::Ready(read) = lane.read(cx) else {
                 return;
             };
+            let frames = lane.direction.totals.frames - frames;
+            work += read.len as u64 + frames * BYTES_FOR_A_HEADER;
             let is_done = read.was_all && lane.is_clear();
             if lane.direction.take_saw_data() {
                 self.last_data = self.timer.now();
@@ -220,7 +214,7 @@ impl<S: Wire> Session<S> {
             } else if is_done {
                 return;
             }
-            if self.work_done(way) >= enough {
+            if work >= WORK_PER_POLL {
                 break;
             }
         }
@@ -278,9 +272,13 @@ impl<S: Wire> Session<S> {
             self.part_early(cx);
             return Poll::Pending;
         };
-        self.client.say_goodbye(cx);
-        self.upstream.say_goodbye(cx);
-        Poll::Ready(outcome)
+        let goodbyes = [self.client.poll_goodbye(cx), self.upstream.poll_goodbye(cx)];
+        let is_overdue = self.ending().is_some_and(|ending| ending.is_overdue);
+        if is_overdue || goodbyes.iter().all(Poll::is_ready) {
+            Poll::Ready(outcome)
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -314,10 +312,10 @@ impl Watcher {
 /// How often one direction is read before the rest of the thread has its turn.
 const READS_PER_POLL: usize = 16;
 
-/// How much work is enough before that, in bytes.
+/// How much work is enough before that, in bytes, be they passed on or only heard out.
 const WORK_PER_POLL: u64 = 1 << 20;
 
-/// What a header is worth in that.
+/// What a header is worth in that: as many bytes as pass in the time that it takes.
 const BYTES_FOR_A_HEADER: u64 = 64;
 
 /// Wakes the task again, behind all others and behind what the system has news of. A task that simply wakes

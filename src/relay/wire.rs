@@ -1,7 +1,7 @@
 //! What the relay asks of a byte stream.
 
 use crate::net::Stream;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tracing::debug;
@@ -14,9 +14,14 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin {
         false
     }
 
-    /// Whether the peer is owed a goodbye before the stream is dropped, as TLS has one. Where dropping
-    /// says as much, a system call is spared.
-    fn owes_goodbye(&self) -> bool;
+    /// The stream ends right behind what is written next: both may go out together.
+    fn expect_end(&mut self) {}
+
+    /// Says that nothing more comes, where dropping the stream, which is to follow, does not say as much.
+    /// Ready when all that was said has gone out, or cannot.
+    fn poll_goodbye(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     /// From now on the stream fails once the peer has acknowledged nothing for so long, where there is
     /// one that could vanish without a word.
@@ -29,8 +34,12 @@ impl Wire for Stream {
         Self::is_drained(self, cx)
     }
 
-    fn owes_goodbye(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    fn expect_end(&mut self) {
+        Self::expect_end(self);
+    }
+
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Self::poll_goodbye(self, cx).map(drop)
     }
 
     fn limit_silence(&self, limit: Duration) {
@@ -41,9 +50,5 @@ impl Wire for Stream {
 }
 
 impl Wire for DuplexStream {
-    fn owes_goodbye(&self) -> bool {
-        false
-    }
-
     fn limit_silence(&self, _limit: Duration) {}
 }

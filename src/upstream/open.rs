@@ -36,8 +36,6 @@ pub struct Opened {
     pub deflate: Option<HeaderValue>,
     /// The place on the endpoint; to be kept as long as the session.
     pub lease: Lease,
-    /// The endpoint, for logs.
-    pub endpoint: String,
     /// How many endpoints were tried, this one included.
     pub attempts: u32,
 }
@@ -205,7 +203,6 @@ impl Answer {
             headers: self.headers,
             subprotocol: self.agreed.subprotocol,
             deflate: self.agreed.deflate,
-            endpoint: lease.name().to_owned(),
             lease,
             attempts,
         }

@@ -399,7 +399,7 @@ async fn a_token_among_the_offered_subprotocols_is_in_no_line() {
     program.signal(Signal::TERM);
     let (_, log) = program.ended().await;
     for line in log {
-        assert!(!line.contains("4711"), "{line}");
+        assert!(!line.contains("secret-token"), "{line}");
     }
 }
 

@@ -50,6 +50,7 @@ mod session_limits;
 mod smuggling;
 mod stickiness;
 mod subprotocols;
+mod tickets;
 mod timeouts;
 mod tls;
 mod tls_log;

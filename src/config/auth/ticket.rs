@@ -2,8 +2,9 @@
 
 use super::source::{CredentialSource, source};
 use crate::config::Secret;
-use crate::config::kind::{Kind, duration, filled, parsed, secret};
+use crate::config::kind::{Kind, Shape, duration, filled, parsed, secret};
 use crate::config::problem::Problem;
+use crate::config::reader::Node;
 use crate::config::section::section;
 use std::time::Duration;
 
@@ -24,16 +25,12 @@ section! {
         pub sources: Vec<CredentialSource> = filled(source()), or(["query:ticket"]);
         /// What tickets are sealed with, at least 32 characters, for several gateways that are to take
         /// each other's. Each of them takes a ticket once. Left out: a secret of this process alone.
-        pub secret: Option<Secret> = secret(), optional;
+        pub secret: Option<Secret> = long_secret(), optional;
     }
     example r#"[auth.tickets]
 kind = "ticket"
 path = "/ticket"
-
-[[routes]]
-path = "/chat"
-auth = ["people", "tickets"]
-upstream = "chat"
+ttl = "1m"
 "#
 }
 
@@ -51,4 +48,34 @@ fn path() -> impl Kind<Out = String> {
                 .help("write an absolute path without escapes, such as `\"/ticket\"`")),
         }
     })
+}
+
+/// Shorter ones can be guessed by who has a ticket.
+const SECRET_MIN: usize = 32;
+
+fn long_secret() -> LongSecret {
+    LongSecret
+}
+
+struct LongSecret;
+
+impl Kind for LongSecret {
+    type Out = Secret;
+
+    fn read(&self, node: &Node<'_>) -> Option<Secret> {
+        let secret = secret().read(node)?;
+        let written = secret.expose().len();
+        match written < SECRET_MIN {
+            false => Some(secret),
+            true => node.refuse(
+                Problem::new("this secret is too short")
+                    .label(format!("{written} bytes, expected at least {SECRET_MIN}"))
+                    .help(format!("make one: `openssl rand -base64 {SECRET_MIN}`")),
+            ),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        secret().shape()
+    }
 }

@@ -19,9 +19,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::rustls::CommonState;
 use tokio_rustls::rustls::client::UnbufferedClientConnection;
 use tokio_rustls::rustls::server::UnbufferedServerConnection;
+use tokio_rustls::rustls::{CommonState, ProtocolVersion};
 
 /// A TLS connection over `S`. A write that is ready has taken the plaintext; it is on its way once a
 /// flush, or the next write, is ready.
@@ -36,6 +36,7 @@ pub struct Secure<S> {
     /// Ciphertext that the socket did not take, from `sent` on.
     pending: Vec<u8>,
     sent: usize,
+    awaits: Company,
     /// The peer has said that nothing more comes.
     is_closed: bool,
     /// A rule of TLS was broken, by either end: rustls must not be asked again.
@@ -47,6 +48,17 @@ pub struct Secure<S> {
 enum Session {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
+}
+
+/// What the pending ciphertext waits for, to go out together with it: each write of a socket costs more
+/// than what it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Nobody,
+    /// Whatever is said next.
+    Words,
+    /// The goodbye: what is said before it waits as well.
+    Goodbye,
 }
 
 /// The least that is read at once: a whole record and more (RFC 8446 §5.2).
@@ -75,6 +87,7 @@ impl<S> Secure<S> {
             taken: 0,
             pending: Vec::new(),
             sent: 0,
+            awaits: Company::Nobody,
             is_closed: false,
             is_broken: false,
             has_said_goodbye: false,
@@ -90,6 +103,12 @@ impl<S> Secure<S> {
     /// came before decides.
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && !self.is_closed && !self.is_broken
+    }
+
+    /// Has what is written next go out together with the goodbye, which must follow at once. Nothing
+    /// that was written before may be left to flush.
+    pub fn expect_end(&mut self) {
+        self.awaits = Company::Goodbye;
     }
 
     /// What is below; the peer is told nothing.
@@ -140,6 +159,7 @@ impl<S> Secure<S> {
             }
             Err(error) => {
                 self.is_broken = true;
+                self.awaits = Company::Nobody;
                 match &mut self.session {
                     Session::Server(end) => last_words(end, &mut sink),
                     Session::Client(end) => last_words(end, &mut sink),
@@ -147,6 +167,15 @@ impl<S> Secure<S> {
                 Err(broken(error))
             }
         }
+    }
+
+    /// Whether hands are shaken, and nothing that is pending matters to the client before it hears an
+    /// answer: that is so of a server in TLS 1.3, whose last word is the client's (RFC 8446 §4.6.1).
+    fn is_done_but_for_tickets(&self) -> bool {
+        let state = self.state();
+        matches!(self.session, Session::Server(_))
+            && state.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && !state.is_handshaking()
     }
 
     /// Moves plaintext that waits to `reader`; false if there was none.
@@ -187,6 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
                 let _ = self.poll_drain(cx);
                 return Poll::Ready(Err(error));
             }
+            if self.is_done_but_for_tickets() {
+                self.awaits = Company::Words;
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_drain(cx))?;
             if !self.state().is_handshaking() {
                 return Pin::new(&mut self.io).poll_flush(cx);
@@ -220,8 +253,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
         })
     }
 
-    /// Writes what the socket did not take before. Ready when nothing is left.
+    /// Writes what the socket did not take before, unless that waits for company. Ready when nothing is
+    /// left to write now.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.awaits != Company::Nobody {
+            return Poll::Ready(Ok(()));
+        }
         while self.sent < self.pending.len() {
             let io = Pin::new(&mut self.io);
             match ready!(io.poll_write(cx, &self.pending[self.sent..]))? {
@@ -234,17 +271,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Says `words` and keeps what of them the socket does not take. Nothing may be pending.
+    /// Says `words` and keeps what of them the socket does not take. Nothing may be pending but what
+    /// waits for company.
     fn say(&mut self, cx: &mut Context<'_>, words: Words<'_>) -> io::Result<()> {
         scratch::outgoing(|sealed| {
             let nobody = &mut ReadBuf::new(&mut []);
             let Some(len) = self.advance(&mut [], nobody, words, sealed)? else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
-            if !self.pending.is_empty() {
-                // Something of rustls' own goes before.
+            if self.awaits == Company::Words || matches!(words, Words::Goodbye) {
+                self.awaits = Company::Nobody;
+            }
+            if !self.pending.is_empty() || self.awaits != Company::Nobody {
+                // Something goes before, or is to go along.
                 self.pending.extend_from_slice(&sealed[..len]);
-                return Ok(());
+                return match self.poll_drain(cx) {
+                    Poll::Ready(drained) => drained,
+                    Poll::Pending => Ok(()),
+                };
             }
             let written = match Pin::new(&mut self.io).poll_write(cx, &sealed[..len]) {
                 Poll::Ready(written) => written?,
@@ -255,6 +299,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
             }
             Ok(())
         })
+    }
+
+    /// Says that nothing more comes, and nothing more is said. Ready when all has gone out; the socket is
+    /// still open.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        if !std::mem::replace(&mut self.has_said_goodbye, true) {
+            // A connection that never came to words has none to end with.
+            let _ = self.say(cx, Words::Goodbye);
+            self.awaits = Company::Nobody;
+        }
+        self.poll_drain(cx)
     }
 }
 
@@ -310,12 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secure<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_drain(cx))?;
-        if !std::mem::replace(&mut this.has_said_goodbye, true) {
-            // A connection that never came to words has none to end with.
-            let _ = this.say(cx, Words::Goodbye);
-        }
-        ready!(this.poll_drain(cx))?;
+        ready!(this.poll_goodbye(cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }

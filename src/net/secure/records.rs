@@ -85,8 +85,10 @@ pub(super) fn advance<E: End>(
     let mut used = 0;
     loop {
         let UnbufferedStatus { discard, state, .. } = end.process(&mut bytes[used..]);
+        let mut has_read = false;
         let step = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                has_read = true;
                 let read = sink.read(&mut traffic);
                 used += *read.as_ref().unwrap_or(&0);
                 read.map(drop)
@@ -113,6 +115,10 @@ pub(super) fn advance<E: End>(
         used += discard;
         if let Err(error) = step {
             return (used, Err(error));
+        }
+        if has_read && used == bytes.len() && matches!(words, Words::Nothing) && !end.has_words() {
+            // As nearly always: to ask again would be to hear that nothing is left.
+            return (used, Ok(None));
         }
     }
 }

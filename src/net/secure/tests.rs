@@ -3,7 +3,7 @@
 use super::*;
 use proptest::{collection, prelude::*};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -118,6 +118,38 @@ impl AsyncWrite for Trickle {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, &buf[..buf.len().min(1)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Notes how long each write is.
+struct Noted(DuplexStream, Arc<Mutex<Vec<usize>>>);
+
+impl AsyncRead for Noted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.1.lock().unwrap().push(buf.len());
+        Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -301,6 +333,46 @@ async fn each_side_may_go_on_after_the_others_goodbye() {
         stream.read_to_end(&mut heard).await.unwrap();
         assert_eq!(heard, b"still here");
     }
+}
+
+#[tokio::test]
+async fn tickets_go_with_the_first_words_and_the_last_words_with_the_goodbye() {
+    let (near, far) = duplex(ROOMY);
+    let writes = Arc::<Mutex<Vec<usize>>>::default();
+    let mut stream = NEWEST.ours(Ours::Server, Noted(near, writes.clone()));
+    let client = NEWEST.theirs(Ours::Server, far);
+    let (shaken, theirs) = tokio::join!(stream.handshake(), client);
+    let mut theirs = theirs.unwrap();
+    shaken.unwrap();
+    let since = |before: usize| writes.lock().unwrap().len() - before;
+    assert_eq!(since(0), 1, "the server's flight");
+
+    stream.flush().await.unwrap();
+    assert_eq!(since(1), 0, "nobody waits for tickets");
+    stream.write_all(b"first").await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(since(1), 1);
+    let mut word = [0; 5];
+    theirs.read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"first");
+
+    stream.expect_end();
+    stream.write_all(b"last").await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(since(2), 0);
+    poll_fn(|cx| stream.poll_goodbye(cx)).await.unwrap();
+    assert_eq!(since(2), 1);
+    let mut heard = Vec::new();
+    theirs.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"last");
+}
+
+#[tokio::test]
+async fn who_leaves_without_a_word_has_tickets_all_the_same() {
+    let (mut stream, mut theirs) = NEWEST.meet(Ours::Server).await;
+    stream.shutdown().await.unwrap();
+    assert!(stream.pending.is_empty());
+    assert_eq!(theirs.read(&mut [0; 9]).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -134,3 +134,40 @@ fn text_that_is_none_takes_its_frame_back_if_it_began_in_the_same_bytes() {
     let invalid = Then::Violation(Violation::Utf8);
     check(b"\x01\x01a", b"\x80\x01\xE2", 0, invalid);
 }
+
+/// What is shown to a direction from a server, piece by piece, and whether it is dense after each.
+fn density(pieces: &[Vec<u8>]) -> Vec<bool> {
+    let mut direction = Direction::new(Sender::Server, false);
+    let mut dense_after = |piece: &Vec<u8>| {
+        let mut judge = Judge {
+            limit: None,
+            check_text: false,
+            token: None,
+            stop_at_boundary: false,
+            scratch: &mut [],
+        };
+        let step = direction.scan(piece, &mut judge);
+        assert_eq!((step.forward, step.then), (piece.len(), Then::More));
+        direction.is_dense
+    };
+    pieces.iter().map(&mut dense_after).collect()
+}
+
+#[test]
+fn the_end_of_a_large_message_is_not_taken_for_a_small_one() {
+    let payload_len = 16 << 10;
+    let header = Header {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask: None,
+        payload_len,
+        header_len: 0,
+    };
+    let message = [&*header.encode(), &vec![0; payload_len as usize]].concat();
+    let (most, end) = message.split_at(16 << 10);
+    let (most, end) = (most.to_vec(), end.to_vec());
+    let headers = [0x82, 0].repeat(1000);
+    let pieces = [most.clone(), end.clone(), headers, most, end];
+    assert_eq!(density(&pieces), [false, false, true, false, false]);
+}

@@ -178,10 +178,6 @@ impl Wire for Counted {
         self.stream.is_drained(cx)
     }
 
-    fn owes_goodbye(&self) -> bool {
-        false
-    }
-
     fn limit_silence(&self, _limit: Duration) {}
 }
 

@@ -4,7 +4,7 @@ use crate::relay::Wire;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
@@ -13,6 +13,10 @@ pub(super) struct TestStream {
     inner: DuplexStream,
     fault: Fault,
     chop: Option<Random>,
+    /// The end is to follow what is written from now on.
+    expects_end: bool,
+    /// What was written since, which goes out with the end.
+    last: Vec<u8>,
 }
 
 /// Breaks a connection from outside.
@@ -78,6 +82,8 @@ impl TestStream {
                 inner,
                 fault: fault.clone(),
                 chop: None,
+                expects_end: false,
+                last: Vec::new(),
             },
             fault,
         )
@@ -89,6 +95,17 @@ impl TestStream {
             chop: Some(Random(seed)),
             ..self
         }
+    }
+
+    /// Writes what was to go out with the end.
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.expects_end = false;
+        while !self.last.is_empty() {
+            let last = self.last.clone();
+            let written = ready!(Pin::new(&mut *self).poll_write(cx, &last))?;
+            self.last.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// How much may move now; `None`: nothing, try again.
@@ -133,6 +150,10 @@ impl AsyncWrite for TestStream {
     ) -> Poll<io::Result<usize>> {
         self.fault.check(cx)?;
         self.fault.check_write()?;
+        if self.expects_end {
+            self.last.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let Some(portion) = self.portion(cx, bytes.len()) else {
             return Poll::Pending;
         };
@@ -144,13 +165,18 @@ impl AsyncWrite for TestStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_last(cx))?;
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
 impl Wire for TestStream {
-    fn owes_goodbye(&self) -> bool {
-        true
+    fn expect_end(&mut self) {
+        self.expects_end = true;
+    }
+
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(self).poll_shutdown(cx).map(drop)
     }
 
     fn limit_silence(&self, limit: Duration) {

@@ -28,11 +28,20 @@ struct Flood {
 
 impl Flood {
     fn of(payload: usize) -> Self {
+        Self::masked(payload, Some([1, 2, 3, 4]))
+    }
+
+    /// What no client may send: it is refused at the first header, and goes on all the same.
+    fn refused() -> Self {
+        Self::masked(16 << 10, None)
+    }
+
+    fn masked(payload: usize, mask: Option<[u8; 4]>) -> Self {
         let header = Header {
             fin: true,
             rsv1: false,
             opcode: Opcode::Binary,
-            mask: Some([1, 2, 3, 4]),
+            mask,
             payload_len: payload as u64,
             header_len: 0,
         };
@@ -91,10 +100,6 @@ impl AsyncWrite for Flood {
 }
 
 impl Wire for Flood {
-    fn owes_goodbye(&self) -> bool {
-        false
-    }
-
     fn limit_silence(&self, _limit: Duration) {}
 }
 
@@ -145,6 +150,13 @@ async fn until_a_socket_is_heard(read: &AtomicU64) -> u64 {
 #[tokio::test]
 async fn a_flood_of_bytes_takes_turns() {
     let read = under_way(Flood::of(16 << 10)).await;
+    let most = most_of_a_turn(&read).await;
+    assert!((1..A_LOT).contains(&most), "{most}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_after_a_refusal_takes_turns() {
+    let read = under_way(Flood::refused()).await;
     let most = most_of_a_turn(&read).await;
     assert!((1..A_LOT).contains(&most), "{most}");
 }

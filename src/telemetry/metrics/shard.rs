@@ -17,15 +17,6 @@ pub(super) enum Label<'a> {
     Name(&'a Arc<str>),
 }
 
-/// Most that a family has.
-pub(super) const LABELS_MAX: usize = 4;
-
-/// In the order of the family; what it does not have is the empty word.
-type Labels<'a> = [Label<'a>; LABELS_MAX];
-
-/// The same to be kept.
-pub(super) type Kept = [KeptLabel; LABELS_MAX];
-
 /// A label that is kept. Looking one up takes no share in the name: its count is every core's.
 #[derive(Debug, Clone)]
 pub(super) enum KeptLabel {
@@ -51,7 +42,9 @@ pub(super) struct Shard {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     name: &'static str,
-    pub(super) labels: Kept,
+    /// In the order of the family, and no more than it has: to compare empty texts costs more than any
+    /// word, as they are compared at an address where nothing is.
+    pub(super) labels: Box<[KeptLabel]>,
     pub(super) value: Value,
 }
 
@@ -64,7 +57,7 @@ impl Shard {
     /// One less, of a gauge.
     pub(super) fn uncount<const N: usize>(&mut self, family: &Family, labels: [Label<'_>; N]) {
         let empty = || Value::Whole(0);
-        if let Value::Whole(count) = self.series(family.name, padded(labels), empty) {
+        if let Value::Whole(count) = self.series(family.name, &labels, empty) {
             *count = count.saturating_sub(1);
         }
     }
@@ -77,7 +70,7 @@ impl Shard {
         time: Duration,
     ) {
         let empty = || Value::Histogram(Histogram::new(family.bounds));
-        if let Value::Histogram(histogram) = self.series(family.name, padded(labels), empty) {
+        if let Value::Histogram(histogram) = self.series(family.name, &labels, empty) {
             histogram.observe(time);
         }
     }
@@ -89,15 +82,15 @@ impl Shard {
         labels: [Label<'_>; N],
         more: &Value,
     ) {
-        let series = self.series(family.name, padded(labels), || more.nothing());
+        let series = self.series(family.name, &labels, || more.nothing());
         series.add(more);
     }
 
     /// Adds what another has.
     pub(super) fn merge(&mut self, other: &Self) {
         for one in other.series.values().flatten() {
-            let labels = one.labels.each_ref().map(KeptLabel::label);
-            let value = self.series(one.name, labels, || one.value.nothing());
+            let labels: Vec<_> = one.labels.iter().map(KeptLabel::label).collect();
+            let value = self.series(one.name, &labels, || one.value.nothing());
             value.add(&one.value);
         }
     }
@@ -117,16 +110,16 @@ impl Shard {
     fn series(
         &mut self,
         name: &'static str,
-        labels: Labels<'_>,
+        labels: &[Label<'_>],
         empty: impl FnOnce() -> Value,
     ) -> &mut Value {
-        let bucket = self.series.entry(hash(name, &labels)).or_default();
-        let place = match bucket.iter().position(|one| one.is(name, &labels)) {
+        let bucket = self.series.entry(hash(name, labels)).or_default();
+        let place = match bucket.iter().position(|one| one.is(name, labels)) {
             Some(place) => place,
             None => {
                 bucket.push(Series {
                     name,
-                    labels: labels.map(Label::keep),
+                    labels: labels.iter().map(Label::keep).collect(),
                     value: empty(),
                 });
                 bucket.len() - 1
@@ -137,7 +130,7 @@ impl Shard {
 }
 
 impl Series {
-    fn is(&self, name: &str, labels: &Labels<'_>) -> bool {
+    fn is(&self, name: &str, labels: &[Label<'_>]) -> bool {
         self.name == name && self.texts().eq(labels.iter().map(Label::text))
     }
 
@@ -175,8 +168,8 @@ impl<'a> Label<'a> {
         }
     }
 
-    fn keep(self) -> KeptLabel {
-        match self {
+    fn keep(&self) -> KeptLabel {
+        match *self {
             Self::Word(word) => KeptLabel::Word(word),
             Self::Name(name) => KeptLabel::Name(name.clone()),
         }
@@ -214,12 +207,6 @@ impl<'a> From<Option<&'a Arc<str>>> for Label<'a> {
     }
 }
 
-fn padded<const N: usize>(labels: [Label<'_>; N]) -> Labels<'_> {
-    const { assert!(N <= LABELS_MAX) };
-    let mut labels = labels.into_iter();
-    std::array::from_fn(|_| labels.next().unwrap_or(Label::Word("")))
-}
-
 /// Of keys that are hashes already.
 #[derive(Debug, Default)]
 struct Hashed(u64);
@@ -239,10 +226,9 @@ impl Hasher for Hashed {
 }
 
 /// Without a key: nobody chooses the labels but the configuration.
-fn hash(name: &str, labels: &Labels<'_>) -> u64 {
+fn hash(name: &str, labels: &[Label<'_>]) -> u64 {
     let texts = labels.iter().map(Label::text);
-    let given = texts.filter(|text| !text.is_empty());
-    given.fold(xxh3_64(name.as_bytes()), |seed, text| {
+    texts.fold(xxh3_64(name.as_bytes()), |seed, text| {
         xxh3_64_with_seed(text.as_bytes(), seed)
     })
 }

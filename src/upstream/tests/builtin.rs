@@ -100,7 +100,7 @@ async fn the_first_subprotocol_that_is_offered_is_spoken() {
     ask.subprotocols = vec!["chat.v2".to_owned(), "chat.v1".to_owned()];
     let opened = echo_pool().open(&ask).await.unwrap();
     assert_eq!(opened.subprotocol.as_deref(), Some("chat.v2"));
-    assert_eq!(opened.endpoint, "builtin:echo");
+    assert_eq!(opened.lease.name(), "builtin:echo");
 }
 
 #[tokio::test]

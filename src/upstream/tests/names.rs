@@ -43,7 +43,7 @@ async fn a_name_that_is_the_endpoint_is_dialled_at_its_next_address() {
     settings.resolve = Resolve::One;
     settings.host_header = HostHeader::Endpoint;
     let opened = named_pool(settings, &script).open(&ask()).await.unwrap();
-    assert_eq!(opened.endpoint, "chat.test:8080");
+    assert_eq!(opened.lease.name(), "chat.test:8080");
     assert_eq!(opened.attempts, 1);
     assert!(peer.asked()[0].contains("\r\nHost: chat.test:8080\r\n"));
 }
@@ -56,11 +56,11 @@ async fn an_address_that_leaves_keeps_its_sessions_and_takes_no_new_ones() {
     settings.balance = Balance::LeastConnections;
     let pool = named_pool(settings, &script);
     let kept = pool.open(&ask()).await.unwrap();
-    assert_eq!(kept.endpoint, old.address.to_string());
+    assert_eq!(kept.lease.name(), old.address.to_string());
 
     pool.refresh().await;
     let opened = pool.open(&ask()).await.unwrap();
-    assert_eq!(opened.endpoint, new.address.to_string());
+    assert_eq!(opened.lease.name(), new.address.to_string());
     assert_eq!(sessions(&kept), 1);
 }
 
@@ -74,7 +74,7 @@ async fn an_endpoint_that_stays_keeps_its_count_and_its_turn() {
     pool.refresh().await;
     assert_eq!(script.asked(), 2);
     let second = pool.open(&ask()).await.unwrap();
-    assert_ne!(first.endpoint, second.endpoint);
+    assert_ne!(first.lease.name(), second.lease.name());
     assert_eq!(pool.sessions(), 2);
 }
 

@@ -17,7 +17,7 @@ async fn an_endpoint_that_agrees_is_a_leg() {
     let peer = Peer::that(Behaviour::Agrees).await;
     let pool = pool_of(&[peer.address]);
     let opened = pool.open(&ask()).await.unwrap();
-    assert_eq!(opened.endpoint, peer.address.to_string());
+    assert_eq!(opened.lease.name(), peer.address.to_string());
     assert_eq!(opened.attempts, 1);
     assert!(opened.early.is_empty());
     let names: Vec<&str> = opened.headers.keys().map(|name| name.as_str()).collect();

@@ -22,7 +22,7 @@ async fn another_endpoint_is_asked_only_if_the_first_cannot_have_begun() {
         assert_eq!(opened.is_ok(), is_retried, "{behaviour:?}");
         if let Ok(opened) = opened {
             assert_eq!(opened.attempts, 2, "{behaviour:?}");
-            assert_eq!(opened.endpoint, agrees.address.to_string());
+            assert_eq!(opened.lease.name(), agrees.address.to_string());
         }
     }
 }
@@ -34,7 +34,7 @@ async fn a_port_that_nobody_listens_on_is_passed_over() {
     let pool = pool_of(&[closed.address, agrees.address]);
     for _ in 0..4 {
         let opened = pool.open(&ask()).await.unwrap();
-        assert_eq!(opened.endpoint, agrees.address.to_string());
+        assert_eq!(opened.lease.name(), agrees.address.to_string());
     }
 }
 
@@ -96,7 +96,7 @@ async fn the_endpoint_with_fewer_sessions_is_next() {
         live.push(pool.open(&ask()).await.unwrap());
     }
     assert_eq!((one.accepted(), other.accepted()), (3, 3));
-    live.retain(|opened| opened.endpoint == one.address.to_string());
+    live.retain(|opened| opened.lease.name() == one.address.to_string());
     for _ in 0..3 {
         live.push(pool.open(&ask()).await.unwrap());
     }
