@@ -4,7 +4,8 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
-//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it.
+//! handshake, `ticket` gives tickets for handshakes to come, `recheck` asks again about sessions that
+//! live, `failure` says what a client is told, `facts` what is told to those who run it.
 
 mod affinity;
 mod arrival;
@@ -21,6 +22,7 @@ mod passing;
 mod plain;
 mod presence;
 mod rates;
+mod recheck;
 mod request;
 mod service;
 mod site;

@@ -3,11 +3,12 @@
 use super::affinity::Bond;
 use super::failure::Failure;
 use super::presence::Presence;
+use super::recheck::Rechecks;
 use super::request::{Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::{going_away, replaced};
-use crate::admission::auth::Proof;
+use crate::admission::auth::{Proof, Recheck};
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
 use crate::http::{Handshake, Target, accept_key, offer_for_upstream};
@@ -33,6 +34,8 @@ pub(super) struct Tunnel {
     service: Arc<Service>,
     session: Session,
     seats: Seats,
+    /// Who is asked about it while it lives.
+    rechecks: Option<Box<[Arc<Recheck>]>>,
     /// With whom it shares what it may send.
     account: u64,
     /// When the handshake came.
@@ -83,6 +86,7 @@ pub(super) async fn open(
         service: service.clone(),
         session,
         seats: permit.seats,
+        rechecks: Rechecks::wanted(permit.proofs),
         account,
         began: story.started,
     });
@@ -150,6 +154,7 @@ pub(super) fn carry(
         service,
         session,
         mut seats,
+        rechecks,
         account,
         began,
     } = tunnel;
@@ -178,6 +183,7 @@ pub(super) fn carry(
     Carried {
         relayed: Some(relayed),
         seats,
+        rechecks: rechecks.map(|wanted| Rechecks::begin(&wanted, &session)),
         session,
         _lease: opened.lease,
         presence,
@@ -190,6 +196,7 @@ pub(super) struct Carried {
     /// Until it is over.
     relayed: Option<Relayed<Stream>>,
     seats: Seats,
+    rechecks: Option<Box<Rechecks>>,
     session: Arc<Session>,
     _lease: Lease,
     presence: Presence,
@@ -218,6 +225,7 @@ impl Carried {
         };
         let length = outcome.map_or_else(|| relayed.age(), |outcome| outcome.duration);
         drop(relayed);
+        self.rechecks = None;
         let session = &self.session;
         session.control().forget_waker();
         // Whoever sees it gone from the registry may open another.

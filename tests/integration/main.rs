@@ -21,6 +21,7 @@ mod cors;
 mod documentation;
 mod drain;
 mod extensions;
+mod forward_auth;
 mod half_close;
 mod handshake;
 mod handshake_rate;
