@@ -103,7 +103,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: crate::tls::TlsError,
+        source: Box<TlsError>,
     },
     /// The key set of a method cannot be used.
     #[error("auth method `{method}`")]
@@ -349,7 +349,7 @@ fn load(
 fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
     Forward::new(method, settings).map_err(|source| MethodError::Service {
         method: method.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 
