@@ -14,6 +14,7 @@ mod origin;
 mod original;
 mod rate;
 mod store;
+mod witness;
 
 pub use concurrency::{CloseHook, Seats};
 pub use cors::{CorsRefusal, CorsRule, is_preflight};
@@ -24,6 +25,7 @@ pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 pub use original::Original;
 pub use rate::{RateLimiter, housekeeping};
+pub use witness::Witness;
 
 use crate::config;
 use crate::http::Origin;
@@ -153,15 +155,30 @@ impl Admission {
 
     /// Judges one handshake. Cancel-safe: what was begun for it is dropped with it.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+        self.admit_before(ask, None, &mut ()).await
+    }
+
+    /// The same while `witness` looks on. Who is `known` has proven that already.
+    pub async fn admit_before(
+        &self,
+        ask: &Ask<'_>,
+        known: Option<Proof>,
+        witness: &mut impl Witness,
+    ) -> Result<Permit, Refusal> {
         self.origin.check(ask)?;
+        witness.passed("origin", || self.origin.passed(ask).to_owned());
         self.limits.arrived(ask.client)?;
-        let proofs = self.authenticate(ask).await?;
+        let proofs = match known {
+            Some(proof) => vec![proof],
+            None => self.authenticate_before(ask, witness).await?,
+        };
         let identity = proofs.first().map(|proof| &proof.identity);
         self.limits.known(ask.client, identity)?;
         let seats = match ask.purpose {
             Purpose::Session => self.limits.seats(ask.client, identity)?,
             Purpose::Ticket | Purpose::Reading | Purpose::Writing => Seats::default(),
         };
+        witness.passed("limits", || "within all of them".to_owned());
         Ok(Permit {
             proofs,
             seats,
@@ -177,13 +194,22 @@ impl Admission {
     /// Who asks? What a method thinks that is not needed does not matter. Nothing is proven on an open
     /// route. Cancel-safe.
     pub async fn authenticate(&self, ask: &Ask<'_>) -> Result<Vec<Proof>, Refusal> {
+        self.authenticate_before(ask, &mut ()).await
+    }
+
+    async fn authenticate_before(
+        &self,
+        ask: &Ask<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<Vec<Proof>, Refusal> {
         if self.requirement.is_open() {
+            witness.passed("auth", || "the route is open to everybody".to_owned());
             return Ok(Vec::new());
         }
         if self.requirement.has_credential(ask) {
             self.limits.may_try(ask.client)?;
         }
-        let denial = match self.requirement.judge(ask).await {
+        let denial = match self.requirement.judge(ask, witness).await {
             Ok(proofs) => return Ok(proofs),
             Err(denial) => Box::new(denial),
         };

@@ -72,6 +72,16 @@ impl OriginRule {
         }
     }
 
+    /// By what a request has passed.
+    pub(super) fn passed(&self, ask: &Ask<'_>) -> &'static str {
+        match (&self.admitted, Origin::of(ask.headers)) {
+            (_, Ok(None) | Err(_)) => "no page asks, as there is no Origin",
+            (Admitted::Own, _) => "the page is of the route's own host",
+            (Admitted::Listed { any: true, .. }, _) => "pages of every origin may",
+            (Admitted::Listed { .. }, _) => "the page's origin is listed",
+        }
+    }
+
     /// Judges what a request says of its origin.
     pub fn check(&self, ask: &Ask<'_>) -> Result<(), OriginRefusal> {
         match Origin::of(ask.headers)? {

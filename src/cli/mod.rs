@@ -1,6 +1,7 @@
 //! The command line: what was asked for, in words and exit codes.
 
 mod check;
+mod explain;
 mod hash_password;
 mod health;
 mod run;
@@ -31,6 +32,8 @@ enum Command {
         /// Else $WSGATE_CONFIG, ./wsgate.toml, ./config/wsgate.toml, /etc/wsgate/wsgate.toml.
         file: Option<PathBuf>,
     },
+    /// Tell what would become of a handshake, check by check. 0 admitted, 1 refused.
+    Explain(Box<explain::Explain>),
     /// Ask a running gateway whether it works, for the health check of a container: 0 yes, 1 no.
     Health {
         /// Its configuration, which says where to ask. Else $WSGATE_CONFIG, ./wsgate.toml,
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
     {
         Command::Run(run) => run.execute(),
         Command::Check { file } => check::execute(file.as_deref()),
+        Command::Explain(explain) => explain.execute(),
         Command::Health { file, ready } => health::execute(file.as_deref(), ready),
         Command::Schema { markdown } => schema::execute(markdown),
         Command::HashPassword { name } => hash_password::execute(name.as_deref()),

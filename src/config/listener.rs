@@ -112,6 +112,14 @@ pub enum BindAddress {
 }
 
 impl BindAddress {
+    /// That of TCP.
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Whether only processes of this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {

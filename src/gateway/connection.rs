@@ -74,6 +74,34 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// One that nobody has opened, on the listener at that place, by a client that asked TLS for
+    /// `server_name` and showed `certificate`.
+    pub(super) fn imagined(
+        gate: Arc<Gate>,
+        listener: usize,
+        client: IpAddr,
+        server_name: Option<&str>,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
+        let site = gate.site();
+        Self {
+            worker: 0,
+            gate,
+            listener,
+            client: Some(client),
+            port: 0,
+            is_trusted: site.trust.is_trusted(Some(client)),
+            destination: None,
+            scheme: site.listener(listener).scheme,
+            server_name: server_name.map(str::to_owned),
+            certificate: certificate.map(Box::new),
+            site,
+            link: Arc::default(),
+            slot: slots::Held::new(None),
+            tunnel: Mutex::default(),
+        }
+    }
+
     /// Whether `host` may be asked for on this connection: who said by SNI whom it wants is shown
     /// that name's certificate, and gets no other host behind it (RFC 9110 §15.5.20).
     pub(super) fn covers(&self, host: &str) -> bool {

@@ -5,7 +5,8 @@
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
 //! handshake, `ticket` gives tickets for handshakes to come, `recheck` asks again about sessions that
-//! live, `failure` says what a client is told, `facts` what is told to those who run it.
+//! live, `failure` says what a client is told, `facts` what is told to those who run it, `explain` what
+//! would become of a handshake.
 
 mod affinity;
 mod arrival;
@@ -13,6 +14,7 @@ mod body;
 mod client;
 mod connection;
 mod cors;
+mod explain;
 mod facts;
 mod failure;
 mod guard;
@@ -33,6 +35,7 @@ mod turn;
 mod upstream_request;
 mod worker;
 
+pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
 pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};

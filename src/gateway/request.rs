@@ -7,12 +7,13 @@ use super::cors::Marking;
 use super::failure::Failure;
 use super::service::Service;
 use super::{plain, ticket, tunnel};
-use crate::admission::{self, CorsRule, auth};
+use crate::admission::auth::{self, Proof};
+use crate::admission::{self, CorsRule, Permit, Witness};
 use crate::http::{Ask, Handshake, HandshakeError, RequestId, Scheme, Target, to_bytes};
 use crate::telemetry::access_log::Refused;
 use crate::upstream::builtin;
 use bytes::Bytes;
-use http::header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{CONNECTION, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -34,6 +35,16 @@ pub(super) struct Story<'a> {
     service: Option<Arc<Service>>,
     /// What the answer says of whose pages may read it.
     marking: Option<Marking>,
+}
+
+/// A handshake that may become a session.
+pub(super) struct Admitted {
+    pub(super) service: Arc<Service>,
+    pub(super) permit: Permit,
+    /// Without credentials among its subprotocols.
+    pub(super) handshake: Handshake,
+    /// What of its offer marked a credential: it may be chosen where nothing else is.
+    pub(super) marker: Option<String>,
 }
 
 /// Answers a request. The one place that logs what was refused.
@@ -64,7 +75,7 @@ pub(super) fn refuse_head(exchange: &Exchange, failure: Failure) -> Bytes {
 }
 
 impl<'a> Story<'a> {
-    fn begin(exchange: &'a Exchange) -> Self {
+    pub(super) fn begin(exchange: &'a Exchange) -> Self {
         let started = Instant::now();
         Self {
             exchange,
@@ -79,6 +90,16 @@ impl<'a> Story<'a> {
     }
 
     async fn decide(&mut self, parts: &mut Parts, body: Incoming) -> Result<Answer, Failure> {
+        let (ask, target) = self.arrive(parts)?;
+        match ask {
+            Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
+            Ask::Other(error) => self.other(parts, &target, body, error).await,
+            Ask::Plain => self.plain(parts, &target, body).await,
+        }
+    }
+
+    /// What is asked for and where, if it may be asked for here at all.
+    pub(super) fn arrive(&mut self, parts: &Parts) -> Result<(Ask, Arc<Target>), Failure> {
         self.client.introduce(self.exchange, &parts.headers);
         if self.exchange.gate.is_draining() {
             return Err(Failure::Draining);
@@ -96,11 +117,7 @@ impl<'a> Story<'a> {
             let location = target.by_https(port)?;
             return Err(Failure::ByHttps(location));
         }
-        match ask {
-            Ask::WebSocket(handshake) => self.handshake(parts, &target, handshake).await,
-            Ask::Other(error) => self.other(parts, &target, body, error).await,
-            Ask::Plain => self.plain(parts, &target, body).await,
-        }
+        Ok((ask, target))
     }
 
     /// A client asks for an upgrade to something else. It may be told no by being answered as if it
@@ -126,8 +143,22 @@ impl<'a> Story<'a> {
         &mut self,
         parts: &mut Parts,
         target: &Target,
-        mut handshake: Handshake,
+        handshake: Handshake,
     ) -> Result<Answer, Failure> {
+        let admitted = self.admit(parts, target, handshake, None, &mut ()).await?;
+        tunnel::open(self, admitted, parts, target).await
+    }
+
+    /// Finds the route of a handshake and judges it, while `witness` looks on. Who is `known` has proven
+    /// that already.
+    pub(super) async fn admit(
+        &mut self,
+        parts: &Parts,
+        target: &Target,
+        mut handshake: Handshake,
+        known: Option<Proof>,
+        witness: &mut impl Witness,
+    ) -> Result<Admitted, Failure> {
         let exchange = self.exchange;
         let offered = std::mem::take(&mut handshake.subprotocols);
         // Before anything is matched: what is a credential is offered to nobody.
@@ -138,19 +169,24 @@ impl<'a> Story<'a> {
             .routes
             .find(&target.host, &target.path, &handshake.subprotocols)?
             .clone();
+        witness.passed("route", || service.name.to_string());
         self.service = Some(service.clone());
         service.network.check(self.client.address)?;
+        witness.passed("network", || match self.client.address {
+            Some(address) => format!("{address} may come"),
+            None => "a client without an address may come".to_owned(),
+        });
         let ask = admission::Ask {
             credentials: &offer.credentials,
             ..self.ask(parts, target, admission::Purpose::Session)
         };
-        let permit = service.admission.admit(&ask).await?;
-        let mut answer = tunnel::open(self, &service, permit, parts, target, handshake).await?;
-        if let Some(Ok(marker)) = offer.answer.map(HeaderValue::try_from) {
-            let chosen = answer.headers_mut().entry(SEC_WEBSOCKET_PROTOCOL);
-            chosen.or_insert(marker);
-        }
-        Ok(answer)
+        let permit = service.admission.admit_before(&ask, known, witness).await?;
+        Ok(Admitted {
+            service,
+            permit,
+            handshake,
+            marker: offer.answer,
+        })
     }
 
     /// An ordinary request: the built-in upstream has a page, others are asked where the route says so.

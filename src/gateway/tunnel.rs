@@ -4,7 +4,7 @@ use super::affinity::Bond;
 use super::failure::Failure;
 use super::presence::Presence;
 use super::recheck::Rechecks;
-use super::request::{Answer, Story};
+use super::request::{Admitted, Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
 use super::{going_away, replaced};
@@ -45,23 +45,19 @@ pub(super) struct Tunnel {
 /// Opens the upstream leg and answers the client. Only then is anything promised to the client.
 pub(super) async fn open(
     story: &Story<'_>,
-    service: &Arc<Service>,
-    permit: Permit,
+    admitted: Admitted,
     parts: &mut Parts,
     target: &Target,
-    handshake: Handshake,
 ) -> Result<Answer, Failure> {
-    let bond = Bond::of(story, service, &permit, &parts.headers, target);
-    let ask = upstream::Ask {
-        subprotocols: service.offer(&handshake.subprotocols),
-        deflate: match service.compression {
-            Compression::Off => None,
-            Compression::Passthrough => offer_for_upstream(&handshake),
-        },
-        ..upstream_ask(story, service, &permit, &bond, parts, target)
-    };
+    let (bond, ask) = asked_for(story, &admitted, parts, target);
+    let Admitted {
+        service,
+        permit,
+        handshake,
+        marker,
+    } = admitted;
     let mut opened = service.pool.open(&ask).await?;
-    let mut answer = switching_protocols(service, &handshake, &mut opened);
+    let mut answer = switching_protocols(&service, &handshake, marker, &mut opened);
     bond.apply(answer.headers_mut());
     let identity = permit.identity().map(ToString::to_string);
     let session = Session::new(&Record {
@@ -93,6 +89,31 @@ pub(super) async fn open(
     Ok(answer)
 }
 
+/// What the upstream is asked for.
+pub(super) fn asked_for(
+    story: &Story<'_>,
+    admitted: &Admitted,
+    parts: &mut Parts,
+    target: &Target,
+) -> (Bond, upstream::Ask) {
+    let Admitted {
+        service,
+        permit,
+        handshake,
+        ..
+    } = admitted;
+    let bond = Bond::of(story, service, permit, &parts.headers, target);
+    let ask = upstream::Ask {
+        subprotocols: service.offer(&handshake.subprotocols),
+        deflate: match service.compression {
+            Compression::Off => None,
+            Compression::Passthrough => offer_for_upstream(handshake),
+        },
+        ..upstream_ask(story, service, permit, &bond, parts, target)
+    };
+    (bond, ask)
+}
+
 /// What the session rests on, where that is more than its identity.
 fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<Grounds> {
     let expiry = permit.lifetime().map(|lifetime| Expiry {
@@ -117,7 +138,12 @@ fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<G
 }
 
 /// The 101. RFC 6455 §4.2.2.
-fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Opened) -> Answer {
+fn switching_protocols(
+    service: &Service,
+    handshake: &Handshake,
+    marker: Option<String>,
+    opened: &mut Opened,
+) -> Answer {
     let mut answer = Response::new(Bytes::new().into());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
@@ -129,9 +155,8 @@ fn switching_protocols(service: &Service, handshake: &Handshake, opened: &mut Op
     if let Ok(accept) = HeaderValue::from_str(&accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(token) = &opened.subprotocol
-        && let Ok(token) = HeaderValue::from_str(token)
-    {
+    let chosen = opened.subprotocol.clone().or(marker);
+    if let Some(Ok(token)) = chosen.map(HeaderValue::try_from) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, token);
     }
     if let Some(deflate) = &opened.deflate {
@@ -264,7 +289,7 @@ mod tests {
         let parts = [
             ("a session", task + record, 640),
             ("its task", task, 512),
-            ("of which the future", future, 408),
+            ("of which the future", future, 416),
             ("of which the relay", size_of::<Relayed<Stream>>(), 368),
             ("of which a stream, twice", size_of::<Stream>(), 16),
             ("of which its limits on sessions", size_of::<Seats>(), 8),

@@ -1,8 +1,11 @@
 //! What a client's certificate says of who shows it (RFC 5280 §4.2.1.6).
 
+use super::certificate::read_certificates;
+use super::error::{FileProblem, TlsError};
 use super::revocation::RevocationList;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_rustls::rustls::CommonState;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -28,6 +31,13 @@ impl ClientCertificate {
     /// Of the one that was shown on `connection`. One that cannot be read is none: it has let nobody in.
     pub(super) fn shown(connection: &CommonState) -> Option<Self> {
         Self::of(connection.peer_certificates()?.first()?)
+    }
+
+    /// The first of a PEM file.
+    pub fn read(file: &Path) -> Result<Self, TlsError> {
+        let certificates = read_certificates(file)?;
+        let first = certificates.first().and_then(Self::of);
+        first.ok_or_else(|| FileProblem::NoCertificate.of(file))
     }
 
     fn of(certificate: &CertificateDer<'_>) -> Option<Self> {

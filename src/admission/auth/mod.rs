@@ -26,7 +26,6 @@ pub use cost::PasswordHashError;
 pub use forward::{Over, Recheck};
 pub use htpasswd::{HtpasswdError, LineError};
 pub use jwks::KeysError;
-pub use jwt::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
 pub use marker::{Marked, Marker, Offer};
 pub use password::{HashPasswordError, hash_password};
 pub use proof::{Check, Fault, Lifetime, Proof, ServiceAnswer};
@@ -37,6 +36,7 @@ pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
+use crate::tls::TlsError;
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
@@ -111,7 +111,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: KeysError,
+        source: Box<KeysError>,
     },
     /// The name of a key or of guests would be an identity with control characters.
     #[error("auth method `{method}`: a name holds a control character")]
@@ -226,7 +226,7 @@ impl Method {
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,

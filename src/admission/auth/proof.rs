@@ -66,6 +66,19 @@ pub struct ServiceAnswer {
 }
 
 impl Proof {
+    /// That `method` has found this out, for people.
+    pub(super) fn told_by(&self, method: &str) -> String {
+        let mut told = format!("{method}: it is `{}`", self.identity);
+        if let Some(lifetime) = self.lifetime {
+            let left = lifetime.ends.saturating_duration_since(Instant::now());
+            let (seconds, code) = (left.as_secs(), lifetime.code);
+            told.push_str(&format!(
+                ", and the session ends in {seconds} s with {code}"
+            ));
+        }
+        told
+    }
+
     /// That it is `identity`, and no more.
     pub fn of(identity: Identity) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! What a route asks for: any one of some methods, each of some others.
 
 use super::{Check, Fault, Method, Proof, Rank, ServiceAnswer, Source};
-use crate::admission::Ask;
+use crate::admission::{Ask, Witness};
 use http::header::HeaderValue;
 use std::fmt;
 use std::sync::Arc;
@@ -77,13 +77,20 @@ impl Requirement {
 
     /// What is proven: by the one of `any` that admits, whose identity is the session's, and by `each`.
     /// On an open route nothing. Cancel-safe.
-    pub(in crate::admission) async fn judge(&self, ask: &Ask<'_>) -> Result<Vec<Proof>, Denial> {
+    pub(in crate::admission) async fn judge(
+        &self,
+        ask: &Ask<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<Vec<Proof>, Denial> {
         let mut proofs = Vec::new();
         let mut denial = Denial::default();
         for method in &self.each {
             match method.check(ask).await {
-                Check::Admitted(proof) => proofs.push(*proof),
-                other => return Err(denial.with(method, other)),
+                Check::Admitted(proof) => {
+                    witness.passed("auth", || proof.told_by(method.name()));
+                    proofs.push(*proof);
+                }
+                other => return Err(denial.with(method, other, witness)),
             }
         }
         if self.any.is_empty() {
@@ -95,10 +102,11 @@ impl Requirement {
             }
             match method.check(ask).await {
                 Check::Admitted(proof) => {
+                    witness.passed("auth", || proof.told_by(method.name()));
                     proofs.insert(0, *proof);
                     return Ok(proofs);
                 }
-                other => denial = denial.with(method, other),
+                other => denial = denial.with(method, other, witness),
             }
         }
         Err(denial)
@@ -106,7 +114,7 @@ impl Requirement {
 }
 
 impl Denial {
-    fn with(mut self, method: &Method, check: Check) -> Self {
+    fn with(mut self, method: &Method, check: Check, witness: &mut impl Witness) -> Self {
         let objection = match check {
             Check::Admitted(_) => return self,
             Check::Absent => Objection::Absent,
@@ -115,6 +123,7 @@ impl Denial {
             Check::Unavailable(fault) => Objection::Unavailable(fault),
             Check::Answered(answer) => Objection::Answered(answer),
         };
+        witness.objected("auth", || format!("{}: {objection}", method.name()));
         self.verdicts.push((method.name().clone(), objection));
         self
     }
@@ -224,7 +233,7 @@ mod tests {
             }
         }
         let ask = Ask::of(&headers, None);
-        match requirement.judge(&ask).await {
+        match requirement.judge(&ask, &mut ()).await {
             Ok(proofs) => {
                 let identities = proofs.iter().map(|proof| proof.identity.to_string());
                 identities.collect::<Vec<_>>().join("+")
@@ -343,7 +352,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-a", "bad".parse().unwrap());
         let ask = Ask::of(&headers, None);
-        let denial = requirement.judge(&ask).await.unwrap_err();
+        let denial = requirement.judge(&ask, &mut ()).await.unwrap_err();
         let expected = "a: the key is not known; b: there is no credential";
         assert_eq!(denial.to_string(), expected);
     }

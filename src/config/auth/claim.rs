@@ -94,7 +94,9 @@ impl Kind for Value {
     }
 
     fn shape(&self) -> Shape {
-        Shape::new(WHAT, json!({ "type": ["string", "integer", "boolean"] }))
+        let of = |kind: &str| json!({ "type": kind });
+        let schema = json!({ "anyOf": [of("string"), of("integer"), of("boolean")] });
+        Shape::new(WHAT, schema)
     }
 }
 

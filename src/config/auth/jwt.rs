@@ -275,7 +275,12 @@ fn algorithm() -> Parsed<Algorithm> {
         |text| {
             text.parse().map_err(|_| {
                 let problem = Problem::new(format!("`{text}` is not an algorithm"));
+                let is_near = |known: &&&str| known.eq_ignore_ascii_case(text);
+                if let Some(near) = ALGORITHMS.iter().find(is_near) {
+                    return problem.help(format!("did you mean `{near}`?"));
+                }
                 match text {
+                    "Ed25519" => problem.help("write `EdDSA`"),
                     "none" => problem
                         .label("a token that nobody has signed")
                         .help("leave it out"),

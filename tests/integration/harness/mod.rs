@@ -7,6 +7,7 @@ pub mod certs;
 pub mod gateway;
 pub mod handshake;
 pub mod hello;
+pub mod issuer;
 pub mod leg;
 pub mod peer;
 pub mod plain;

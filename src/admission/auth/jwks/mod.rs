@@ -9,7 +9,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use super::KEY_SET_BYTES_MAX;
+use super::jwt::KEY_SET_BYTES_MAX;
 use crate::causes;
 use crate::config::Url;
 use crate::fetch::{FetchError, Fetcher, Limits};
@@ -112,15 +112,6 @@ impl<K> Keys<K> {
         Self {
             origin: Origin::Fixed,
             current: ArcSwapOption::from_pointee(keys),
-        }
-    }
-
-    /// As before the first fetch.
-    #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self {
-            origin: Origin::Fixed,
-            current: ArcSwapOption::empty(),
         }
     }
 

@@ -13,14 +13,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A longer set is refused unread.
-pub const KEY_SET_BYTES_MAX: usize = 512 * 1024;
+pub(in crate::admission::auth) const KEY_SET_BYTES_MAX: usize = 512 * 1024;
 const KEYS_MAX: usize = 256;
 /// Of those that a token may be signed by, if it does not say by which.
 const TRIED_MAX: usize = 8;
 
 /// Keys that verify tokens.
 #[derive(Debug)]
-pub struct KeySet {
+pub(in crate::admission) struct KeySet {
     keys: Vec<Key>,
 }
 
@@ -36,7 +36,7 @@ struct Key {
 
 /// Why a key set is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeySetError {
+pub(in crate::admission) enum KeySetError {
     /// Nobody needs so much.
     #[error("the key set is longer than {KEY_SET_BYTES_MAX} bytes")]
     TooLong,
@@ -64,7 +64,7 @@ pub(super) enum Unverified {
 
 impl KeySet {
     /// Reads a JWK Set.
-    pub fn parse(json: &[u8]) -> Result<Self, KeySetError> {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, KeySetError> {
         if json.len() > KEY_SET_BYTES_MAX {
             return Err(KeySetError::TooLong);
         }
@@ -82,7 +82,7 @@ impl KeySet {
     }
 
     /// The one public key of a configuration, whatever tokens call it.
-    pub fn of_public_key(key: &PublicKey) -> Self {
+    pub(super) fn of_public_key(key: &PublicKey) -> Self {
         let keys = vec![Key {
             id: None,
             kind: key.kind,
@@ -93,7 +93,7 @@ impl KeySet {
     }
 
     /// The secret of a configuration.
-    pub fn of_secret(secret: &str) -> Self {
+    pub(super) fn of_secret(secret: &str) -> Self {
         let keys = vec![Key {
             id: None,
             kind: KeyKind::Secret,
@@ -104,8 +104,8 @@ impl KeySet {
     }
 
     /// How many keys can verify tokens; at least one.
-    #[allow(clippy::len_without_is_empty, reason = "there is always one")]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
 

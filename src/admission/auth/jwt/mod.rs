@@ -9,8 +9,6 @@ mod tests;
 mod token;
 mod verifier;
 
-pub use keys::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
-
 use super::jwks::Keys;
 use super::proof::{Fault, Lifetime, Proof};
 use super::source::Source;
@@ -20,6 +18,8 @@ use crate::config::{self, ClaimRule, KeySetPlace, TokenKeys};
 use claims::{Claims, Terms};
 use http::HeaderName;
 use http::header::InvalidHeaderName;
+pub(super) use keys::KEY_SET_BYTES_MAX;
+use keys::KeySet;
 use rules::Unspeakable;
 use std::time::SystemTime;
 use token::TokenFault;
@@ -70,11 +70,6 @@ impl Jwt {
                 .collect::<Result<_, _>>()?,
             expire_code: settings.expire_code,
         })
-    }
-
-    /// Never ends: keeps the key set up to date.
-    pub(super) async fn follow(&self) {
-        self.keys.follow(&self.method).await;
     }
 
     /// The first place where there is a token decides.
@@ -134,6 +129,11 @@ impl Jwt {
         self.expire_code.map(|code| Lifetime { ends, code })
     }
 
+    /// Never ends: keeps the keys up to date.
+    pub(super) async fn follow(&self) {
+        self.keys.follow(&self.method).await;
+    }
+
     /// RFC 6750 §3.
     pub(super) fn challenge(&self) -> String {
         format!("Bearer realm={}", quoted(&self.method))
@@ -149,21 +149,23 @@ impl Jwt {
     }
 }
 
-/// What tokens are verified by; blocks where that is in files.
 fn keys(method: &str, settings: &TokenKeys) -> Result<Keys<KeySet>, MethodError> {
-    let read = |text: &[u8]| KeySet::parse(text).map_err(|error| error.to_string());
     let keys = match settings {
-        TokenKeys::Public(key) => Ok(Keys::fixed(KeySet::of_public_key(key))),
-        TokenKeys::Secret(secret) => Ok(Keys::fixed(KeySet::of_secret(secret.expose()))),
         TokenKeys::Set { place, ca } => match place {
             KeySetPlace::File(path) => Keys::file(path.clone(), read),
             KeySetPlace::Url(url) => Keys::url(url.clone(), ca.clone(), read),
         },
+        TokenKeys::Public(key) => Ok(Keys::fixed(KeySet::of_public_key(key))),
+        TokenKeys::Secret(secret) => Ok(Keys::fixed(KeySet::of_secret(secret.expose()))),
     };
     keys.map_err(|source| MethodError::Keys {
         method: method.to_owned(),
-        source,
+        source: Box::new(source),
     })
+}
+
+fn read(json: &[u8]) -> Result<KeySet, String> {
+    KeySet::parse(json).map_err(|error| error.to_string())
 }
 
 fn invalid(method: &str, source: InvalidHeaderName) -> MethodError {

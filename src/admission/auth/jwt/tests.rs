@@ -1,5 +1,6 @@
 //! Tokens signed as an identity provider would, and everything that may be wrong with one.
 
+use super::keys::{KEY_SET_BYTES_MAX, KeySetError};
 use super::*;
 use crate::config::{ClaimValue, CredentialSource, PublicKey, Secret};
 use base64::Engine;
@@ -933,9 +934,17 @@ fn tokens_are_found_in_every_source_and_the_first_decides() {
 
 #[test]
 fn without_keys_nothing_is_said_of_a_token() {
-    let settings = settings();
-    let mut method = Jwt::new("people", &settings).unwrap();
-    method.keys = Keys::none();
+    let url = config::Url {
+        scheme: config::Scheme::Http,
+        host: "127.0.0.1".to_owned(),
+        port: 9,
+        path_and_query: "/keys".to_owned(),
+    };
+    let keys = TokenKeys::Set {
+        place: KeySetPlace::Url(url),
+        ca: None,
+    };
+    let method = Jwt::new("people", &config::Jwt { keys, ..settings() }).unwrap();
     let issuer = Issuer::new(Algorithm::ES256);
     let unavailable = "unavailable: no key set has been fetched yet";
     assert_eq!(told(&method, &issuer.sign(&claims())), unavailable);
