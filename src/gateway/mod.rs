@@ -4,9 +4,7 @@
 //! `listener` accepts, `arrival` takes the PROXY protocol and TLS off, `connection` speaks HTTP,
 //! `presence` is what each connection holds, `client` knows who asks, `request` tells the story of
 //! one request, `tunnel` reaches the upstream and carries the session, `plain` passes on what is no
-//! handshake, `ticket` gives tickets for handshakes to come, `recheck` asks again about sessions that
-//! live, `failure` says what a client is told, `facts` what is told to those who run it, `explain` what
-//! would become of a handshake.
+//! handshake, `ticket` gives tickets for handshakes to come, `failure` says what a client is told, `facts` what is told to those who run it, `explain` what would become of a handshake.
 
 mod affinity;
 mod arrival;
@@ -24,7 +22,6 @@ mod passing;
 mod plain;
 mod presence;
 mod rates;
-mod recheck;
 mod request;
 mod service;
 mod site;
@@ -197,6 +194,15 @@ fn replaced() -> CloseOrder {
         code: 1008,
         reason: "replaced by a newer session".into(),
         why: GatewayEnd::Replaced,
+    }
+}
+
+/// A service that was asked again has taken back what it had said.
+fn no_longer_admitted(code: u16) -> CloseOrder {
+    CloseOrder {
+        code,
+        reason: "the session is no longer admitted".into(),
+        why: GatewayEnd::Revoked,
     }
 }
 

@@ -3,11 +3,10 @@
 use super::affinity::Bond;
 use super::failure::Failure;
 use super::presence::Presence;
-use super::recheck::Rechecks;
 use super::request::{Admitted, Answer, Story};
 use super::service::Service;
 use super::upstream_request::upstream_ask;
-use super::{going_away, replaced};
+use super::{going_away, no_longer_admitted, replaced};
 use crate::admission::auth::{Proof, Recheck};
 use crate::admission::{Permit, Seats};
 use crate::config::Compression;
@@ -24,9 +23,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
+use tracing::info;
 
 /// An upstream that has said yes, waiting for the client's 101 to be written.
 pub(super) struct Tunnel {
@@ -34,8 +34,8 @@ pub(super) struct Tunnel {
     service: Arc<Service>,
     session: Session,
     seats: Seats,
-    /// Who is asked about it while it lives.
-    rechecks: Option<Box<[Arc<Recheck>]>>,
+    /// Who asks again whether it may go on.
+    rechecks: Vec<Arc<Recheck>>,
     /// With whom it shares what it may send.
     account: u64,
     /// When the handshake came.
@@ -81,8 +81,12 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        rechecks: permit
+            .proofs
+            .into_iter()
+            .filter_map(|proof| proof.recheck)
+            .collect(),
         seats: permit.seats,
-        rechecks: Rechecks::wanted(permit.proofs),
         account,
         began: story.started,
     });
@@ -120,7 +124,7 @@ fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<G
         at: lifetime.ends,
         code: lifetime.code,
     });
-    let is_plain = |proof: &Proof| proof.token_id.is_none();
+    let is_plain = |proof: &Proof| proof.token_id.is_none() && proof.recheck.is_none();
     let is_bare = expiry.is_none() && certificate.is_none();
     if is_bare && permit.proofs.len() <= 1 && permit.proofs.iter().all(is_plain) {
         return None;
@@ -130,11 +134,19 @@ fn grounds(permit: &Permit, certificate: Option<&ClientCertificate>) -> Option<G
         identity: proof.identity.to_string().into(),
         token_id: proof.token_id.clone(),
     };
-    Some(Grounds {
-        expiry,
-        proofs: permit.proofs.iter().map(evidence).collect(),
-        certificate: certificate.map(|certificate| certificate.id.clone()),
-    })
+    let proofs = permit.proofs.iter().map(evidence).collect();
+    let certificate = certificate.map(|certificate| certificate.id.clone());
+    Some(Grounds::new(expiry, proofs, certificate))
+}
+
+/// Ends `session` when a service no longer admits it.
+async fn watch(recheck: Arc<Recheck>, session: Weak<Session>) {
+    let over = recheck.over().await;
+    if let Some(session) = session.upgrade() {
+        let (id, why) = (session.request_id(), over.why.to_string());
+        info!(id, why, "a session is no longer admitted");
+        session.control().close(no_longer_admitted(over.code));
+    }
 }
 
 /// The 101. RFC 6455 §4.2.2.
@@ -192,6 +204,9 @@ pub(super) fn carry(
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))
     });
+    for recheck in rechecks {
+        session.watch(watch(recheck, Arc::downgrade(&session)));
+    }
     if gate.is_draining() {
         // It may have missed the order that all others got.
         session.control().close(going_away());
@@ -208,7 +223,6 @@ pub(super) fn carry(
     Carried {
         relayed: Some(relayed),
         seats,
-        rechecks: rechecks.map(|wanted| Rechecks::begin(&wanted, &session)),
         session,
         _lease: opened.lease,
         presence,
@@ -221,7 +235,6 @@ pub(super) struct Carried {
     /// Until it is over.
     relayed: Option<Relayed<Stream>>,
     seats: Seats,
-    rechecks: Option<Box<Rechecks>>,
     session: Arc<Session>,
     _lease: Lease,
     presence: Presence,
@@ -250,7 +263,6 @@ impl Carried {
         };
         let length = outcome.map_or_else(|| relayed.age(), |outcome| outcome.duration);
         drop(relayed);
-        self.rechecks = None;
         let session = &self.session;
         session.control().forget_waker();
         // Whoever sees it gone from the registry may open another.
@@ -289,7 +301,7 @@ mod tests {
         let parts = [
             ("a session", task + record, 640),
             ("its task", task, 512),
-            ("of which the future", future, 416),
+            ("of which the future", future, 408),
             ("of which the relay", size_of::<Relayed<Stream>>(), 368),
             ("of which a stream, twice", size_of::<Stream>(), 16),
             ("of which its limits on sessions", size_of::<Seats>(), 8),

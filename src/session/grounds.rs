@@ -1,10 +1,11 @@
 //! What a session rests on: what its client has proven, for as long as that is good.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What of a client's proofs matters after the handshake.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Grounds {
     /// When the first of them ends.
     pub expiry: Option<Expiry>,
@@ -13,6 +14,8 @@ pub struct Grounds {
     /// The certificate that the client showed when it began TLS, whether it was asked for its identity
     /// or not.
     pub certificate: Option<Box<str>>,
+    /// What asks again whether they are good; it ends with the session.
+    pub(super) watches: Mutex<JoinSet<()>>,
 }
 
 /// When a session is to end with what it rests on.
@@ -66,6 +69,26 @@ impl Evidence {
 }
 
 impl Grounds {
+    /// On `proofs`, that end by `expiry`, and on a certificate.
+    pub fn new(
+        expiry: Option<Expiry>,
+        proofs: Box<[Evidence]>,
+        certificate: Option<Box<str>>,
+    ) -> Self {
+        Self {
+            expiry,
+            proofs,
+            certificate,
+            watches: Mutex::default(),
+        }
+    }
+
+    /// Runs `watch` for as long as the session lives.
+    pub(super) fn watch(&self, watch: impl Future<Output = ()> + Send + 'static) {
+        let watches = self.watches.lock();
+        watches.unwrap_or_else(PoisonError::into_inner).spawn(watch);
+    }
+
     /// Whether one of the proofs is taken back.
     pub(super) fn are_taken_back_by(&self, revocation: &Revocation<'_>) -> bool {
         let is_shown = self.certificate.as_deref().map(Revocation::Certificate);

@@ -102,6 +102,14 @@ impl Session {
         &self.names
     }
 
+    /// Runs `watch`, which looks after what it rests on, on the calling task's runtime for as long as the
+    /// session lives; it must not hold the session itself.
+    pub fn watch(&self, watch: impl Future<Output = ()> + Send + 'static) {
+        if let Some(grounds) = &self.grounds {
+            grounds.watch(watch);
+        }
+    }
+
     /// When it is to end with what it rests on.
     pub fn expiry(&self) -> Option<Expiry> {
         self.grounds.as_ref().and_then(|grounds| grounds.expiry)

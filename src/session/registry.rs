@@ -304,11 +304,8 @@ mod tests {
     }
 
     fn expiring(at: Instant) -> Session {
-        session().resting_on(Grounds {
-            expiry: Some(Expiry { at, code: 3000 }),
-            proofs: Box::default(),
-            certificate: None,
-        })
+        let expiry = Expiry { at, code: 3000 };
+        session().resting_on(Grounds::new(Some(expiry), Box::default(), None))
     }
 
     #[tokio::test(start_paused = true)]
@@ -361,13 +358,8 @@ mod tests {
             identity: format!("{method}:{name}").into(),
             token_id: id.map(Into::into),
         };
-        let rests_on = |proofs: &[Evidence]| {
-            session().resting_on(Grounds {
-                expiry: None,
-                proofs: proofs.into(),
-                certificate: None,
-            })
-        };
+        let rests_on =
+            |proofs: &[Evidence]| session().resting_on(Grounds::new(None, proofs.into(), None));
         let all = || {
             [
                 rests_on(&[evidence("people", "ann", Some("1"))]),
@@ -405,16 +397,12 @@ mod tests {
     async fn a_handshake_that_missed_a_revocation_ends_by_it() {
         let registry = Registry::new(1);
         let with = |name: &str| {
-            session().resting_on(Grounds {
-                expiry: None,
-                proofs: [Evidence {
-                    method: "people".into(),
-                    identity: format!("people:{name}").into(),
-                    token_id: None,
-                }]
-                .into(),
-                certificate: None,
-            })
+            let proof = Evidence {
+                method: "people".into(),
+                identity: format!("people:{name}").into(),
+                token_id: None,
+            };
+            session().resting_on(Grounds::new(None, [proof].into(), None))
         };
         let before = now();
         tokio::time::advance(Duration::from_secs(1)).await;

@@ -227,7 +227,7 @@ async fn a_session_ends_when_the_service_changes_its_mind() {
     assert_eq!(server.frame().await.payload, b"still here");
     portal.changes_its_mind(NOBODY);
     let reason = within("the end", client.close(3000)).await;
-    assert_eq!(reason, "the credential is no longer good");
+    assert_eq!(reason, "the session is no longer admitted");
     server.close(1001).await;
 }
 

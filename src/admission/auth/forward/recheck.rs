@@ -7,6 +7,7 @@
 use super::verdict::{Admission, Verdict};
 use super::{Fault, Forward, Question};
 use crate::admission::Identity;
+use crate::admission::auth::Lifetime;
 use aws_lc_rs::rand;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,14 @@ impl Recheck {
                 Err(End::Perhaps(why)) if asked >= pace.gives_up => return self.ended(why),
                 Err(End::Perhaps(_)) => pace.failed(asked),
             }
+        }
+    }
+
+    /// For how long what was found out is good where nobody asks again.
+    pub fn unasked(&self) -> Lifetime {
+        Lifetime {
+            ends: self.pace.gives_up,
+            code: self.forward.expire_code,
         }
     }
 

@@ -82,7 +82,9 @@ impl Tickets {
     /// now, or the system has no random numbers.
     pub fn issue(&self, ask: &Ask<'_>, proof: &Proof) -> Option<Issued> {
         let (now, clock) = (now(), Instant::now());
-        let left = match proof.lifetime {
+        // A session that a ticket opens is not asked about again.
+        let unasked = proof.recheck.as_ref().map(|recheck| recheck.unasked());
+        let left = match proof.lifetime.into_iter().chain(unasked).min() {
             Some(lifetime) => Some((lifetime.ends.checked_duration_since(clock)?, lifetime.code)),
             None => None,
         };
