@@ -223,10 +223,13 @@ mod tests {
         })
     }
 
-    fn table() -> Vec<(
+    /// What is said, and what is made of it: status, body, and whether the connection is good for more.
+    type Case = (
         &'static str,
         Result<(u16, &'static str, bool), &'static str>,
-    )> {
+    );
+
+    fn table() -> Vec<Case> {
         vec![
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",

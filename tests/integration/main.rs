@@ -22,6 +22,7 @@ mod documentation;
 mod drain;
 mod explain;
 mod extensions;
+mod forward_auth;
 mod half_close;
 mod handshake;
 mod handshake_rate;

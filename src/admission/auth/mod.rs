@@ -36,6 +36,7 @@ pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
+use crate::tls::TlsError;
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
@@ -102,7 +103,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: crate::tls::TlsError,
+        source: Box<TlsError>,
     },
     /// The key set of a method cannot be used.
     #[error("auth method `{method}`")]
@@ -348,7 +349,7 @@ fn load(
 fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
     Forward::new(method, settings).map_err(|source| MethodError::Service {
         method: method.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 
