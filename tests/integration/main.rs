@@ -48,6 +48,7 @@ mod rates;
 mod redirect;
 mod relay;
 mod resets;
+mod revocation;
 mod routing;
 mod session_limits;
 mod smuggling;
