@@ -143,6 +143,9 @@ pub async fn explain(
             .filter(|_| settings.listeners[index].tls.is_some()),
         question.certificate.clone(),
     );
+    if known.is_none() {
+        exchange.site.prepare().await;
+    }
     let mut parts = parts(question)?;
     let mut notes = Notes::default();
     let judged = judge(&exchange, &mut parts, known, &mut notes).await;

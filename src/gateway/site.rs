@@ -195,6 +195,13 @@ impl Site {
             .collect()
     }
 
+    /// Gets what [`Self::background`] would have got by and by, where it does not go on.
+    pub(super) async fn prepare(&self) {
+        for method in &self.methods {
+            method.prepare().await;
+        }
+    }
+
     /// The work that goes on behind the handshakes: names resolved again, files followed. Who can no longer
     /// prove to be who it was is `departed`, whose certificate is on a list now is `revoked` by its id.
     pub(super) fn background(

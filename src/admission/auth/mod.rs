@@ -234,6 +234,13 @@ impl Method {
         }
     }
 
+    /// Gets what following would have got by and by, for who asks once and does not follow.
+    pub async fn prepare(&self) {
+        if let Kind::Jwt(jwt) = &self.kind {
+            jwt.prepare().await;
+        }
+    }
+
     /// From now on the token of that id admits nobody. The last 100,000 are remembered, for as long as the
     /// process lives.
     pub fn refuse_token(&self, id: &str) {

@@ -195,6 +195,15 @@ impl<K: Send + Sync + 'static> Keys<K> {
         }
     }
 
+    /// Fetches the set once, where nobody follows it.
+    pub(super) async fn prepare(&self, method: &str) {
+        if let Origin::Url(published) = &self.origin {
+            let fetched = self.fetch(method, published).await;
+            let has_keys = self.current.load().is_some();
+            Standing::New.tell(method, fetched.err().as_ref(), has_keys);
+        }
+    }
+
     async fn follow_file(
         &self,
         method: &str,

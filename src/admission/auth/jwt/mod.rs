@@ -129,6 +129,11 @@ impl Jwt {
         self.expire_code.map(|code| Lifetime { ends, code })
     }
 
+    /// Gets the keys, where nobody keeps them up to date.
+    pub(super) async fn prepare(&self) {
+        self.keys.prepare(&self.method).await;
+    }
+
     /// Never ends: keeps the keys up to date.
     pub(super) async fn follow(&self) {
         self.keys.follow(&self.method).await;
