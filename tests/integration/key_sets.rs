@@ -7,10 +7,10 @@ use crate::harness::{Authority, Gateway, Handshake, Upstream, breath, peer, with
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A provider at `https://localhost:…`, by the name that its certificate has.
+/// A provider at `https://127.0.0.1:…`, by the name that its certificate has.
 async fn provider(authority: &Authority, name: &str) -> (Upstream, String) {
     let provider = Upstream::bind_tls(authority, name).await;
-    let url = format!("https://localhost:{}/keys", provider.address().port());
+    let url = format!("https://127.0.0.1:{}/keys", provider.address().port());
     (provider, url)
 }
 
@@ -52,7 +52,7 @@ fn bearer(issuer: &Issuer) -> Handshake {
 #[tokio::test]
 async fn a_provider_that_proves_who_it_is_is_believed() {
     let (authority, issuer) = (Authority::new(), Issuer::new("1"));
-    let (provider, url) = provider(&authority, "localhost").await;
+    let (provider, url) = provider(&authority, "127.0.0.1").await;
     let (folder, people) = people(&authority, &url);
     let echo = peer::echo().await;
     let toml = format!("{LISTENER}{people}{}", route(&echo.url()));
@@ -70,7 +70,7 @@ async fn a_provider_that_proves_who_it_is_is_believed() {
 #[tokio::test]
 async fn a_provider_that_anybody_could_be_is_not_believed() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    for (shown_by, name) in [(&stranger, "localhost"), (&authority, "other.example")] {
+    for (shown_by, name) in [(&stranger, "127.0.0.1"), (&authority, "other.example")] {
         let (provider, url) = provider(shown_by, name).await;
         let (folder, people) = people(&authority, &url);
         let upstream = Upstream::bind().await;
@@ -85,7 +85,7 @@ async fn a_provider_that_anybody_could_be_is_not_believed() {
 #[tokio::test]
 async fn who_asks_for_an_explanation_waits_for_the_set() {
     let (authority, issuer) = (Authority::new(), Issuer::new("1"));
-    let (provider, url) = provider(&authority, "localhost").await;
+    let (provider, url) = provider(&authority, "127.0.0.1").await;
     let (folder, people) = people(&authority, &url);
     let listener = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
     let route = route("ws://127.0.0.1:9");
