@@ -4,6 +4,7 @@
 mod claims;
 mod keys;
 mod rules;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
