@@ -146,8 +146,10 @@ pub async fn explain(
     );
     let mut parts = parts(question)?;
     let mut notes = Notes::default();
-    for (method, error) in exchange.site.prepare().await {
-        notes.objected("keys", || format!("{method}: {}", causes::in_line(&error)));
+    if known.is_none() {
+        for (method, error) in exchange.site.prepare().await {
+            notes.objected("keys", || format!("{method}: {}", causes::in_line(&error)));
+        }
     }
     let judged = judge(&exchange, &mut parts, known, &mut notes).await;
     Ok(Explanation {

@@ -31,6 +31,7 @@ mod heads;
 mod health;
 mod hostile_handshake;
 mod jwt;
+mod key_sets;
 mod logs;
 mod max_handshakes;
 mod metrics;
