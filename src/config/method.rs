@@ -1,6 +1,6 @@
 //! What the methods that a route names in `auth` and `auth_all` need to be of any use there.
 
-use super::auth::AuthKind;
+use super::auth::{AuthKind, CredentialSource};
 use super::listener::ListenerKeys;
 use super::problem::{Log, Problem};
 use super::reader::At;
@@ -9,16 +9,60 @@ use super::route::RouteKeys;
 
 /// Reports all of it.
 pub(super) fn check(root: &Root, log: &Log) {
-    let listeners: Vec<&ListenerKeys> = root
+    // One that could not be read may ask for certificates.
+    let listeners: Option<Vec<&ListenerKeys>> = root
         .listeners
         .iter()
-        .flatten()
-        .map(|listener| &listener.value)
+        .map(|listener| listener.as_ref().map(|listener| &listener.value))
         .collect();
+    let markers = markers(root);
     for route in root.routes.iter().flatten().map(|route| &route.value) {
+        check_subprotocols(route, &markers, log);
         check_tickets(root, route, log);
-        check_certificates(root, route, &listeners, log);
+        if let Some(listeners) = &listeners {
+            check_certificates(root, route, listeners, log);
+        }
     }
+}
+
+/// What begins a credential, on whichever route, is taken out of every offer.
+fn check_subprotocols(route: &RouteKeys, markers: &[(&str, &At<String>)], log: &Log) {
+    for token in route.subprotocols.iter().flatten() {
+        let is_marked = |(marker, _): &&(&str, &At<String>)| match marker.ends_with('.') {
+            true => token.value.starts_with(*marker),
+            false => token.value == *marker,
+        };
+        if let Some((_, method)) = markers.iter().find(is_marked) {
+            log.add(
+                Problem::new(format!(
+                    "the subprotocol `{}` would be taken for a credential",
+                    token.value
+                ))
+                .at(&token.place)
+                .see(&method.place, "by the `sources` of this method")
+                .help("give one of them another name"),
+            );
+        }
+    }
+}
+
+/// Each with the name of its method.
+fn markers(root: &Root) -> Vec<(&str, &At<String>)> {
+    let mut markers = Vec::new();
+    for (name, method) in &root.auth {
+        let sources = match method.as_ref().map(|method| &method.kind) {
+            Some(AuthKind::ApiKey(keys)) => &keys.sources,
+            Some(AuthKind::Jwt(jwt)) => &jwt.sources,
+            Some(AuthKind::Ticket(ticket)) => &ticket.sources,
+            _ => continue,
+        };
+        for source in sources {
+            if let CredentialSource::Subprotocol(marker) = source {
+                markers.push((marker.as_str(), name));
+            }
+        }
+    }
+    markers
 }
 
 /// A ticket is asked for by some other proof, and stands in its place.

@@ -32,6 +32,7 @@ mod turn;
 mod upstream_request;
 mod worker;
 
+pub use crate::session::Revocation;
 pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
 pub use site::{AssembleError, Background, Site};
@@ -40,7 +41,7 @@ pub use worker::{Threads, Workers};
 use crate::admission::auth::Departed;
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
-use crate::session::{Registry, Revocation};
+use crate::session::Registry;
 use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;

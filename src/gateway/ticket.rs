@@ -27,6 +27,22 @@ pub(super) struct TicketDesk {
     cors: Arc<CorsRule>,
     /// What is asked about where nobody says for what the ticket is.
     default_path: String,
+    /// Whether a service judges, which may tell paths apart.
+    is_judged_by_path: bool,
+}
+
+/// What a ticket is wanted for.
+struct Place {
+    service: Arc<Service>,
+    target: Target,
+    /// Whether the page has said the path.
+    is_named: bool,
+}
+
+impl Place {
+    fn named(&self) -> Option<&str> {
+        self.is_named.then_some(&self.target.path)
+    }
 }
 
 impl TicketDesk {
@@ -54,6 +70,7 @@ impl TicketDesk {
                 Some(PathPattern::Prefix(path)) if !path.is_empty() => path.clone(),
                 _ => "/".to_owned(),
             },
+            is_judged_by_path: methods.iter().any(|method| method.asks_a_service()),
         })
     }
 
@@ -73,27 +90,35 @@ pub(super) async fn serve(
     parts: &Parts,
     target: &Target,
 ) -> Result<Answer, Failure> {
-    let service = service(story, target)?;
-    story.serve_by(&service);
+    let place = wanted(story, target)?;
+    let service = &place.service;
+    story.serve_by(service);
     let Some(desk) = &service.tickets else {
         return Err(Failure::Route(NoRoute::Path));
     };
     service.network.check(story.client.address)?;
-    if let Some(answer) = story.cors(&service, Some(&desk.cors), parts, target) {
+    if let Some(answer) = story.cors(service, Some(&desk.cors), parts, target) {
         return answer;
     }
     if parts.method != http::Method::POST {
         return Err(Failure::NotPost);
     }
+    let asked = story.ask(parts, target, Purpose::Ticket);
     let ask = admission::Ask {
         route: &service.name,
-        ..story.ask(parts, target, Purpose::Ticket)
+        // A service that is asked judges the handshake to come.
+        original: admission::Original {
+            method: &http::Method::GET,
+            target: &place.target,
+            ..asked.original
+        },
+        ..asked
     };
     let permit = service.admission.admit(&ask).await?;
     let issued = permit
         .proofs
         .first()
-        .and_then(|proof| desk.tickets()?.issue(&ask, proof));
+        .and_then(|proof| desk.tickets()?.issue(&ask, place.named(), proof));
     let issued = issued.ok_or(Failure::NoTicket)?;
     story.count(StatusCode::OK, "ticket");
     let body = json!({ "ticket": issued.ticket, "expires_in": issued.ttl.as_secs() });
@@ -104,9 +129,9 @@ pub(super) async fn serve(
     Ok(answer)
 }
 
-/// The route for which a ticket is asked: that of `path` and `subprotocol` in the query, or the only one
-/// that gives tickets here.
-fn service(story: &Story<'_>, target: &Target) -> Result<Arc<Service>, Failure> {
+/// The route for which a ticket is asked, and where on it: that of `path` and `subprotocol` in the query, or
+/// the only one that gives tickets here.
+fn wanted(story: &Story<'_>, target: &Target) -> Result<Place, Failure> {
     let exchange = story.exchange;
     let routes = &exchange.site.listener(exchange.listener).routes;
     let gives = |service: &Service| {
@@ -115,25 +140,42 @@ fn service(story: &Story<'_>, target: &Target) -> Result<Arc<Service>, Failure> 
     };
     let parameter = |name| {
         let value = query::read(target.query.as_deref()?, name)?;
-        String::from_utf8(value.into_owned()).ok()
+        Some(String::from_utf8_lossy(&value).into_owned())
     };
-    let found = match parameter("path") {
-        Some(path) => {
-            check_path(&path).map_err(|error| Failure::Target(error.into()))?;
-            let offer: Vec<String> = parameter("subprotocol").into_iter().collect();
-            routes.find(&target.host, &path, &offer)?
-        }
+    let named = parameter("path");
+    let is_named = named.is_some();
+    let (path, offer) = match named {
+        Some(path) => (path, parameter("subprotocol").into_iter().collect()),
         None => {
             let mut giving = exchange.site.services().filter(|service| gives(service));
             let (Some(only), None) = (giving.next(), giving.next()) else {
                 return Err(Failure::TicketForWhat);
             };
-            let path = only.tickets.as_ref().map_or("/", |desk| &desk.default_path);
-            routes.find(&target.host, path, &only.subprotocols)?
+            let desk = only.tickets.as_ref();
+            if desk.is_some_and(|desk| desk.is_judged_by_path) {
+                return Err(Failure::TicketForWhat);
+            }
+            let path = desk.map_or("/", |desk| &desk.default_path);
+            (path.to_owned(), only.subprotocols.clone())
         }
     };
-    match gives(found) {
-        true => Ok(found.clone()),
-        false => Err(Failure::Route(NoRoute::Path)),
+    check_path(&path).map_err(|error| Failure::Target(error.into()))?;
+    let found = routes.find(&target.host, &path, &offer)?;
+    if !gives(found) {
+        return Err(Failure::Route(NoRoute::Path));
     }
+    let without = |query: String, name| query::without(&query, name);
+    let query = target.query.clone();
+    let place = Target {
+        path,
+        query: query
+            .and_then(|query| without(query, "path"))
+            .and_then(|query| without(query, "subprotocol")),
+        ..target.clone()
+    };
+    Ok(Place {
+        service: found.clone(),
+        target: place,
+        is_named,
+    })
 }

@@ -5,6 +5,7 @@ use super::affinity::Bond;
 use super::request::Story;
 use super::service::Service;
 use crate::admission::Permit;
+use crate::admission::auth::Proof;
 use crate::http::{Forwarded, Target, keep_end_to_end};
 use crate::upstream::Ask;
 use http::request::Parts;
@@ -54,10 +55,26 @@ pub(super) fn upstream_ask(
     }
 }
 
-fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
-    for (name, value) in permit.proofs.iter().flat_map(|proof| &proof.headers) {
-        headers.insert(name.clone(), value.clone());
+/// What the methods tell the upstream; of two that say the same thing, the one that gives the session
+/// its identity, or else the first.
+fn proven(proofs: &[Proof]) -> HeaderMap {
+    let mut proven = HeaderMap::new();
+    for proof in proofs {
+        let earlier: Vec<_> = match proof.headers.is_empty() {
+            true => Vec::new(),
+            false => proven.keys().cloned().collect(),
+        };
+        for (name, value) in &proof.headers {
+            if !earlier.contains(name) {
+                proven.append(name, value.clone());
+            }
+        }
     }
+    proven
+}
+
+fn identify(service: &Service, permit: &Permit, headers: &mut HeaderMap) {
+    headers.extend(proven(&permit.proofs));
     let (Some(name), Some(identity)) = (&service.identity_header, permit.identity()) else {
         return;
     };

@@ -343,23 +343,30 @@ async fn a_session_ends_with_its_token() {
     }
 }
 
+/// One that fetches its keys from a server at `keys`.
+fn fetching(keys: &str, upstream: &str) -> Gateway {
+    Gateway::start(&format!(
+        "{LISTENER}
+        [auth.people]
+        kind = \"jwt\"
+        algorithms = [\"EdDSA\"]
+        jwks = \"{}/keys\"
+        [[routes]]
+        upstream = \"{upstream}\"
+        auth = [\"people\"]",
+        keys.replace("ws://", "http://")
+    ))
+}
+
+fn ok(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
 #[tokio::test]
 async fn a_key_set_is_fetched_behind_the_handshakes() {
     let (issuer, echo) = (Issuer::new("1"), peer::echo().await);
-    let gateway = |url: &str| {
-        Gateway::start(&format!(
-            "{LISTENER}
-            [auth.people]
-            kind = \"jwt\"
-            algorithms = [\"EdDSA\"]
-            jwks = \"{}/keys\"
-            [[routes]]
-            upstream = \"{}\"
-            auth = [\"people\"]",
-            url.replace("ws://", "http://"),
-            echo.url()
-        ))
-    };
+    let gateway = |url: &str| fetching(url, &echo.url());
     let ask = Handshake::new("/").with("Authorization", &format!("Bearer {}", issuer.token()));
 
     // Nobody there, or somebody who says nothing: no handshake waits for that.
@@ -373,12 +380,7 @@ async fn a_key_set_is_fetched_behind_the_handshakes() {
         assert_eq!(gateway.status(&nonsense).await, 401);
     }
 
-    let set = issuer.key_set();
-    let length = set.len();
-    let published = peer::answers(format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{set}"
-    ));
-    let published = published.await;
+    let published = peer::answers(ok(&issuer.key_set())).await;
     let gateway = gateway(&published.url());
     within("the key set", async {
         while gateway.status(&ask).await != 101 {
@@ -389,6 +391,35 @@ async fn a_key_set_is_fetched_behind_the_handshakes() {
     let thief = Issuer::new("1");
     let forged = Handshake::new("/").with("Authorization", &format!("Bearer {}", thief.token()));
     assert_eq!(gateway.status(&forged).await, 401);
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_not_read() {
+    let (issuer, upstream) = (Issuer::new("1"), Upstream::bind().await);
+    let gateway = gateway(&issuer, &upstream.url(), "");
+    for (padding, status) in [(9 * 1024, 401), (1024 * 1024, 431)] {
+        let claims = json!({ "sub": "ann", "exp": now() + 3600.0, "x": "x".repeat(padding) });
+        let token = format!("Bearer {}", issuer.sign(&claims));
+        let ask = Handshake::new("/").with("Authorization", &token);
+        assert_eq!(gateway.status(&ask).await, status, "{padding}");
+    }
+    let key: Value = serde_json::from_str(&issuer.key_set()).unwrap();
+    let many = json!({ "keys": vec![&key["keys"][0]; 10_000] }).to_string();
+    let endless = format!("{}{}", issuer.key_set(), " ".repeat(1024 * 1024));
+    for set in [many, endless] {
+        let publisher = Upstream::bind().await;
+        let gateway = fetching(&publisher.url(), &upstream.url());
+        let mut leg = publisher.accept().await;
+        // The gateway may have had enough before the end.
+        let _ = leg.try_send(ok(&set).as_bytes()).await;
+        leg.rest().await;
+        let token = format!("Bearer {}", issuer.token());
+        let ask = Handshake::new("/").with("Authorization", &token);
+        for _ in 0..10 {
+            assert_eq!(gateway.status(&ask).await, 503);
+        }
+    }
+    upstream.was_left_alone().await;
 }
 
 #[tokio::test]

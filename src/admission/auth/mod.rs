@@ -36,6 +36,7 @@ pub use ticket::{Issued, Tickets};
 
 use super::{Ask, Identity};
 use crate::config::{self, AuthKind, AuthMethod, CredentialSource};
+use crate::tls::TlsError;
 use api_key::ApiKeys;
 use basic::Basic;
 use client_cert::ClientCert;
@@ -102,7 +103,7 @@ pub enum MethodError {
         /// Key under `[auth]`.
         method: String,
         /// Why.
-        source: crate::tls::TlsError,
+        source: Box<TlsError>,
     },
     /// The key set of a method cannot be used.
     #[error("auth method `{method}`")]
@@ -225,11 +226,22 @@ impl Method {
     pub async fn follow(&self, departed: &Departed) {
         match &self.kind {
             Kind::ApiKey(_) | Kind::ClientCert(_) | Kind::Ticket(_) | Kind::Anonymous(_) => {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Kind::Jwt(jwt) => jwt.follow().await,
             Kind::Basic(basic) => basic.follow(&self.name, departed).await,
             Kind::Forward(forward) => forward.follow().await,
+        }
+    }
+
+    /// Fetches what [`Self::follow`] would have fetched by now.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub async fn prepare(&self) -> Result<(), KeysError> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.fetch_keys().await,
+            _ => Ok(()),
         }
     }
 
@@ -270,6 +282,11 @@ impl Method {
             Kind::Ticket(tickets) => Some(tickets),
             _ => None,
         }
+    }
+
+    /// Whether a service judges for it.
+    pub fn asks_a_service(&self) -> bool {
+        matches!(self.kind, Kind::Forward(_))
     }
 
     /// The headers in which it looks for credentials.
@@ -348,7 +365,7 @@ fn load(
 fn forward(method: &str, settings: &config::ForwardAuth) -> Result<Forward, MethodError> {
     Forward::new(method, settings).map_err(|source| MethodError::Service {
         method: method.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -49,6 +49,16 @@ export function tryWebSocket(page, url, protocols = []) {
   }), [url, protocols]);
 }
 
+/** Opens a WebSocket in `page`, and leaves it open: how it ends, as a page's script sees it. */
+export function untilClosed(page, url, protocols = []) {
+  return page.evaluate(([url, protocols]) => new Promise(resolve => {
+    let opened = false;
+    const socket = new WebSocket(url, protocols);
+    socket.onopen = () => { opened = true; };
+    socket.onclose = event => resolve({ opened, code: event.code, reason: event.reason, clean: event.wasClean });
+  }), [url, protocols]);
+}
+
 /** The demo page. */
 export class Demo {
   constructor(page) {

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Authority, contents } from '../lib/certificates.mjs';
 import { Gateway, folder } from '../lib/gateway.mjs';
-import { Peer, open } from '../lib/peer.mjs';
+import { Peer, open, refused } from '../lib/peer.mjs';
 
 const NAME = 'one.test';
 
@@ -72,8 +72,19 @@ describe('certificates of clients', () => {
       server_name = "backend.internal"
       client = { cert = "${towards.cert}", key = "${towards.key}" }
 
+      [auth.devices]
+      kind = "client_cert"
+      identity = "subject_cn"
+      allow = ["device 1"]
+
       [[routes]]
       path = "/plain"
+      upstream = "${upstream.url}"
+
+      [[routes]]
+      path = "/named"
+      auth = ["devices"]
+      identity_header = "X-Who"
       upstream = "${upstream.url}"
 
       [[routes]]
@@ -99,6 +110,13 @@ describe('certificates of clients', () => {
     }
   });
 
+  test('who it names is told to the upstream, if that one may enter', async () => {
+    const client = await open(url('/named'), [], { ...showing(good), headers: { Host: NAME, 'X-Who': 'devices:device 2' } });
+    assert.equal((await upstream.session()).request.headers['x-who'], 'devices:device 1');
+    client.socket.close();
+    assert.equal((await refused(url('/named'), [], showing(lost))).status, 403);
+  });
+
   test('an upstream that asks for the certificate of the gateway gets it', async () => {
     const client = await open(url('/strict'), [], showing(good));
     assert.equal(await client.echo('through'), 'through');
@@ -107,15 +125,17 @@ describe('certificates of clients', () => {
     client.socket.close();
   });
 
-  test('a new list of openssl\'s counts from the next connection on, and sessions stay', async () => {
-    const before = await open(url('/plain'), [], showing(lost));
-    await upstream.session();
+  test('a new list of openssl\'s counts from the next connection on, and ends the sessions of who is on it', async () => {
+    const [before, other] = [await open(url('/plain'), [], showing(lost)), await open(url('/plain'), [], showing(good))];
+    const [end] = [await upstream.session(), await upstream.session()];
     gateway.replace('crl.pem', clients.revoke(lost));
     await gateway.event(event => event.message === 'certificates reloaded', 'a reload');
     await assert.rejects(open(url('/plain'), [], showing(lost)), /certificate revoked/);
     await gateway.event(event => event.reason === 'certificate_revoked', 'a line about it');
-    assert.equal(await before.echo('still'), 'still');
-    before.socket.close();
+    assert.deepEqual(await before.close(), { code: 3000, reason: 'the credential was revoked' });
+    assert.equal((await end.close()).code, 1001);
+    assert.equal(await other.echo('still here'), 'still here');
+    other.socket.close();
   });
 
   test('an unknown name is answered with an alert', async () => {

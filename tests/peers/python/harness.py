@@ -29,9 +29,10 @@ class Process:
         self._readers = [asyncio.create_task(self._read(s)) for s in (child.stdout, child.stderr)]
 
     @classmethod
-    async def start(cls, *command):
+    async def start(cls, *command, environment=None):
         pipe = asyncio.subprocess.PIPE
-        return cls(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, limit=1 << 20))
+        env = {**os.environ, **(environment or {})}
+        return cls(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, limit=1 << 20, env=env))
 
     async def _read(self, stream):
         async for line in stream:
@@ -60,13 +61,18 @@ class Process:
         await asyncio.gather(*self._readers)
 
 
-def listening(line):
-    """The port in a `listening` event."""
+def event_of(line):
+    """The event that a line of the log tells."""
     try:
         event = json.loads(line)
     except ValueError:
-        return None
-    event |= event.pop("fields", {})
+        return {}
+    return event | event.pop("fields", {})
+
+
+def listening(line):
+    """The port in a `listening` event."""
+    event = event_of(line)
     return int(event["address"].rpartition(":")[2]) if event.get("message") == "listening" else None
 
 
@@ -78,20 +84,32 @@ class PeerCase(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(folder.cleanup)
         return pathlib.Path(folder.name)
 
-    async def process(self, *command):
-        process = await Process.start(*map(str, command))
+    async def process(self, *command, environment=None):
+        process = await Process.start(*map(str, command), environment=environment)
         self.addAsyncCleanup(process.stop)
         return process
 
-    async def gateway(self, toml, files=None):
+    async def gateway(self, toml, files=None, environment=None):
         """Starts wsgate; returns the port of its listener."""
-        folder = self.folder()
+        folder = self.wsgate_folder = self.folder()
         for name, text in (files or {}).items():
             (folder / name).write_text(text)
         listener = "" if "[[listeners]]" in toml else LISTENER
         (folder / "wsgate.toml").write_text(f'[log]\nformat = "json"\n\n{listener}\n{toml}')
-        self.wsgate = await self.process(os.environ["WSGATE_BIN"], "run", folder / "wsgate.toml")
+        self.wsgate = await self.process(os.environ["WSGATE_BIN"], "run", folder / "wsgate.toml", environment=environment)
         return await self.wsgate.find(listening, "a listener")
+
+    async def logged(self, message, times=1):
+        """Waits until wsgate has logged `message` so many times, and returns the last of these events."""
+        seen = 0
+
+        def look(line):
+            nonlocal seen
+            event = event_of(line)
+            seen += event.get("message") == message
+            return event if seen == times else None
+
+        return await self.wsgate.find(look, f"`{message}`, {times} times")
 
     async def server(self, handler=None, **options):
         """A `websockets` server; returns its port and a queue of its connections."""

@@ -88,9 +88,9 @@ pub enum KeysError {
     #[error("key set `{url}` cannot be fetched")]
     Setup {
         /// Where it should be fetched.
-        url: Url,
+        url: String,
         /// Why.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// It was not fetched.
     #[error(transparent)]
@@ -139,8 +139,11 @@ impl<K> Keys<K> {
     /// # Errors
     /// If those roots cannot be used.
     pub(super) fn url(url: Url, ca: Option<PathBuf>, read: Reader<K>) -> Result<Self, KeysError> {
-        let fetcher = Fetcher::new(url.clone(), ca, LIMITS)
-            .map_err(|source| KeysError::Setup { url, source })?;
+        let shown = url.to_string();
+        let fetcher = Fetcher::new(url, ca, LIMITS).map_err(|source| KeysError::Setup {
+            url: shown,
+            source: Box::new(source),
+        })?;
         let mut headers = HeaderMap::new();
         // RFC 7517 §8.5.1, and what is used besides.
         headers.insert(
@@ -189,6 +192,18 @@ impl<K: Send + Sync + 'static> Keys<K> {
                 let roots = published.fetcher.follow();
                 tokio::join!(self.follow_url(method, published), roots);
             }
+        }
+    }
+
+    /// Fetches the set once, if it is one that is fetched: for who does not live long enough for
+    /// [`Self::follow`].
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub(super) async fn fetch_now(&self, method: &str) -> Result<(), KeysError> {
+        match &self.origin {
+            Origin::Url(published) => self.fetch(method, published).await.map(drop),
+            Origin::Fixed | Origin::File { .. } => Ok(()),
         }
     }
 

@@ -26,7 +26,7 @@ async fn serve(listener: TcpListener, says: Vec<Vec<u8>>) {
         let mut stream = answered(&listener, &text).await;
         let _ = stream.shutdown().await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn answered(listener: &TcpListener, text: &[u8]) -> TcpStream {

@@ -5,6 +5,8 @@
 //! Keys that cannot verify a token are left out; secrets are never taken from a set, as whoever can
 //! read it could then sign.
 
+use super::signatures::Signatures;
+use super::token::Token;
 use crate::config::{KeyKind, PublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +24,8 @@ const TRIED_MAX: usize = 8;
 #[derive(Debug)]
 pub(in crate::admission) struct KeySet {
     keys: Vec<Key>,
+    /// What they have verified already.
+    verified: Signatures,
 }
 
 #[derive(Debug)]
@@ -77,7 +81,7 @@ impl KeySet {
         let keys: Vec<Key> = keys.into_iter().filter_map(Key::of_jwk).collect();
         match keys.is_empty() {
             true => Err(KeySetError::NoneUsable(written)),
-            false => Ok(Self { keys }),
+            false => Ok(Self::of(keys)),
         }
     }
 
@@ -89,7 +93,7 @@ impl KeySet {
             algorithm: None,
             key: decoding_key(key),
         }];
-        Self { keys }
+        Self::of(keys)
     }
 
     /// The secret of a configuration.
@@ -100,7 +104,14 @@ impl KeySet {
             algorithm: None,
             key: DecodingKey::from_secret(secret.as_bytes()),
         }];
-        Self { keys }
+        Self::of(keys)
+    }
+
+    fn of(keys: Vec<Key>) -> Self {
+        Self {
+            keys,
+            verified: Signatures::default(),
+        }
     }
 
     /// How many keys can verify tokens; at least one.
@@ -109,14 +120,17 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// Whether `signature` (in base64url) is one of `message`, by the key that the token names.
-    pub(super) fn verify(
-        &self,
-        id: Option<&str>,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &str,
-    ) -> Result<(), Unverified> {
+    /// Whether a token is signed by the key that it names.
+    pub(super) fn verify(&self, token: &Token<'_>) -> Result<(), Unverified> {
+        match KeyKind::of(token.algorithm) {
+            // A hash costs as much as looking it up.
+            Some(KeyKind::Secret) => self.verify_anew(token),
+            _ => self.verified.check(token.whole, || self.verify_anew(token)),
+        }
+    }
+
+    fn verify_anew(&self, token: &Token<'_>) -> Result<(), Unverified> {
+        let (id, algorithm) = (token.key_id.as_deref(), token.algorithm);
         let is_named = |key: &&Key| id.is_some() && key.id.as_deref() == id;
         let is_known = self.keys.iter().any(|key| is_named(&key));
         let may_be = |key: &&Key| match (id, is_known) {
@@ -134,7 +148,9 @@ impl KeySet {
             return Err(Unverified::NoFittingKey);
         }
         let verifies = |key: &Key| {
-            jsonwebtoken::crypto::verify(signature, message, &key.key, algorithm).unwrap_or(false)
+            let verified =
+                jsonwebtoken::crypto::verify(token.signature, token.message, &key.key, algorithm);
+            verified.unwrap_or(false)
         };
         match fitting.take(TRIED_MAX).any(verifies) {
             true => Ok(()),

@@ -4,12 +4,13 @@
 mod claims;
 mod keys;
 mod rules;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
 mod verifier;
 
-use super::jwks::Keys;
+use super::jwks::{Keys, KeysError};
 use super::proof::{Fault, Lifetime, Proof};
 use super::source::Source;
 use super::{Check, MethodError, quoted};
@@ -119,6 +120,7 @@ impl Jwt {
                 lifetime: self.lifetime(claims, now),
                 token_id: claims.name("jti").map(String::into_boxed_str),
                 headers,
+                since: None,
                 recheck: None,
             })),
         }
@@ -132,6 +134,11 @@ impl Jwt {
     /// Never ends: keeps the keys up to date.
     pub(super) async fn follow(&self) {
         self.keys.follow(&self.method).await;
+    }
+
+    /// See [`Keys::fetch_now`].
+    pub(super) async fn fetch_keys(&self) -> Result<(), KeysError> {
+        self.keys.fetch_now(&self.method).await
     }
 
     /// RFC 6750 §3.

@@ -17,6 +17,8 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 pub(super) struct Token<'t> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
+    /// All of it.
+    pub(super) whole: &'t [u8],
     /// What is signed.
     pub(super) message: &'t [u8],
     /// In base64url.
@@ -112,6 +114,7 @@ impl<'t> Token<'t> {
         Ok(Self {
             algorithm: algorithm_named(algorithm).ok_or(TokenFault::Algorithm)?,
             key_id: key_id(&header)?,
+            whole: token,
             message: &token[..token.len() - signature.len() - 1],
             signature,
             payload,

@@ -28,8 +28,7 @@ impl Verifier {
             return Err(TokenFault::Algorithm);
         }
         let keys = keys.ok_or(TokenFault::NoKeys)?;
-        let id = token.key_id.as_deref();
-        keys.verify(id, token.algorithm, token.message, token.signature)?;
+        keys.verify(&token)?;
         let claims = Claims(token.claims()?);
         self.terms.check(&claims, now)?;
         Ok(claims)
