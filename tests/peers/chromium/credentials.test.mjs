@@ -86,6 +86,7 @@ describe('Chromium and credentials', () => {
       identity = "guest"
 
       [route_defaults]
+      limits.auth_failure_rate = "off"
       identity_header = "X-Who"
       upstream = "${peer.url}"
 

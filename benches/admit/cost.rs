@@ -1,0 +1,177 @@
+//! The gateway's CPU time for a handshake with each kind of credential, beside the same without.
+
+use crate::Arguments;
+use crate::client::Dialer;
+use crate::gateway::{Gateway, PASSWORD, USER};
+use crate::rig::random::Random;
+use crate::rig::{Failure, percentile};
+use crate::token::now;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::fmt;
+use tokio::task::JoinSet;
+
+/// Clients at a time.
+const CLIENTS: usize = 8;
+/// What the order of the kinds is drawn by.
+const SEED: u64 = 0x5EED;
+/// No token of a measurement expires meanwhile.
+const LONG: f64 = 3600.0;
+/// The kinds: nothing, a token for the first time, a token again, a password that is known.
+const KINDS: [&str; 4] = ["open", "ES256, first", "ES256, again", "password, known"];
+
+/// Microseconds of each round, by kind.
+pub(crate) struct Costs {
+    rounds: Vec<[f64; KINDS.len()]>,
+    handshakes: usize,
+    is_secure: bool,
+}
+
+pub(crate) async fn measure(
+    arguments: &Arguments,
+    gateway: &Gateway,
+    dialer: &Dialer,
+) -> Result<Costs, Failure> {
+    let mut random = Random::new(SEED);
+    let mut rounds = Vec::new();
+    for round in 0..=arguments.rounds {
+        let mut order: Vec<usize> = (0..KINDS.len()).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.below(last as u64 + 1) as usize);
+        }
+        let mut took = [0.0; KINDS.len()];
+        for kind in order {
+            took[kind] = turn(arguments.handshakes, kind, round, gateway, dialer).await?;
+        }
+        // Before the first nobody knew the password.
+        if round > 0 {
+            rounds.push(took);
+        }
+    }
+    Ok(Costs {
+        rounds,
+        handshakes: arguments.handshakes,
+        is_secure: arguments.tls,
+    })
+}
+
+/// So many handshakes of one kind: microseconds for each.
+async fn turn(
+    count: usize,
+    kind: usize,
+    round: usize,
+    gateway: &Gateway,
+    dialer: &Dialer,
+) -> Result<f64, Failure> {
+    let (path, lines) = credentials(count, kind, round, gateway)?;
+    let mut shares: Vec<Vec<String>> = vec![Vec::new(); CLIENTS];
+    for (number, line) in lines.into_iter().enumerate() {
+        shares[number % CLIENTS].push(line);
+    }
+    let before = gateway.cpu()?;
+    let mut clients = JoinSet::new();
+    for share in shares {
+        let dialer = dialer.clone();
+        clients.spawn(async move {
+            for line in share {
+                dialer.enter(path, &line).await?.close().await?;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
+    while let Some(done) = clients.join_next().await {
+        done??;
+    }
+    let used = gateway.cpu()?.saturating_sub(before);
+    Ok(used.as_secs_f64() * 1e6 / count as f64)
+}
+
+/// What is shown where: made before anything is counted.
+fn credentials(
+    count: usize,
+    kind: usize,
+    round: usize,
+    gateway: &Gateway,
+) -> Result<(&'static str, Vec<String>), Failure> {
+    let bearer = |number| {
+        let token = gateway.issuer.token(number, now()? + LONG)?;
+        Ok::<_, Failure>(format!("Authorization: Bearer {token}\r\n"))
+    };
+    Ok(match kind {
+        0 => ("/open", vec![String::new(); count]),
+        1 => {
+            let fresh = (0..count).map(|number| bearer(round * count + number));
+            ("/token", fresh.collect::<Result<_, _>>()?)
+        }
+        // One of each client's at a time: what a reconnect storm is made of, seen before or not.
+        2 => {
+            let own = (0..CLIENTS).map(bearer).collect::<Result<Vec<_>, _>>()?;
+            let again = own.into_iter().cycle().take(count);
+            ("/token", again.collect())
+        }
+        _ => {
+            let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+            let line = format!("Authorization: Basic {pair}\r\n");
+            ("/password", vec![line; count])
+        }
+    })
+}
+
+impl Costs {
+    /// Of all rounds in order.
+    fn of(&self, value: impl Fn(&[f64; KINDS.len()]) -> f64) -> Vec<f64> {
+        let mut values: Vec<f64> = self.rounds.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    /// Median, and the middle half, of what a kind takes and of what it takes more than none.
+    fn spread(&self, kind: usize) -> [[f64; 3]; 2] {
+        let [all, more] = [
+            self.of(|round| round[kind]),
+            self.of(|round| round[kind] - round[0]),
+        ];
+        [all, more].map(|sorted| {
+            [50, 25, 75].map(|percent| percentile(&sorted, percent).unwrap_or_default())
+        })
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let kinds = KINDS.iter().enumerate().map(|(kind, name)| {
+            let [[median, low, high], [more, least, most]] = self.spread(kind);
+            let numbers = json!({
+                "us": median, "us_quartiles": [low, high],
+                "more_us": more, "more_us_quartiles": [least, most],
+            });
+            ((*name).to_owned(), numbers)
+        });
+        json!({
+            "tls": self.is_secure,
+            "rounds": self.rounds.len(),
+            "handshakes": self.handshakes,
+            "kinds": kinds.collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+impl fmt::Display for Costs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.is_secure { "TLS" } else { "TCP" };
+        let (rounds, handshakes) = (self.rounds.len(), self.handshakes);
+        writeln!(
+            f,
+            "CPU time of the gateway for a session, opened and closed over {way}, in µs: \
+             median (quartiles) of {rounds} rounds of {handshakes}\n"
+        )?;
+        for (kind, name) in KINDS.iter().enumerate() {
+            let [[median, low, high], [more, least, most]] = self.spread(kind);
+            write!(f, "{name:16} {median:7.1} ({low:.1}-{high:.1})")?;
+            match kind {
+                0 => writeln!(f)?,
+                _ => writeln!(f, "   {more:+7.1} ({least:+.1} to {most:+.1})")?,
+            }
+        }
+        Ok(())
+    }
+}
