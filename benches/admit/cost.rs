@@ -34,6 +34,8 @@ pub(crate) async fn measure(
     dialer: &Dialer,
 ) -> Result<Costs, Failure> {
     let mut random = Random::new(SEED);
+    let known = (0..CLIENTS).map(|number| bearer(gateway, number));
+    let known: Vec<String> = known.collect::<Result<_, _>>()?;
     let mut rounds = Vec::new();
     for round in 0..=arguments.rounds {
         let mut order: Vec<usize> = (0..KINDS.len()).collect();
@@ -42,7 +44,15 @@ pub(crate) async fn measure(
         }
         let mut took = [0.0; KINDS.len()];
         for kind in order {
-            took[kind] = turn(arguments.handshakes, kind, round, gateway, dialer).await?;
+            let count = arguments.handshakes;
+            let shown = match kind {
+                0 => ("/open", vec![String::new(); count]),
+                1 => ("/token", fresh(gateway, round, count)?),
+                // Of a few clients that come again and again.
+                2 => ("/token", known.iter().cycle().take(count).cloned().collect()),
+                _ => ("/password", vec![password(); count]),
+            };
+            took[kind] = turn(gateway, dialer, shown).await?;
         }
         // Before the first nobody knew the password.
         if round > 0 {
@@ -56,15 +66,13 @@ pub(crate) async fn measure(
     })
 }
 
-/// So many handshakes of one kind: microseconds for each.
+/// A handshake at that path with each of the lines: microseconds for one.
 async fn turn(
-    count: usize,
-    kind: usize,
-    round: usize,
     gateway: &Gateway,
     dialer: &Dialer,
+    (path, lines): (&'static str, Vec<String>),
 ) -> Result<f64, Failure> {
-    let (path, lines) = credentials(count, kind, round, gateway)?;
+    let count = lines.len();
     let mut shares: Vec<Vec<String>> = vec![Vec::new(); CLIENTS];
     for (number, line) in lines.into_iter().enumerate() {
         shares[number % CLIENTS].push(line);
@@ -87,35 +95,21 @@ async fn turn(
     Ok(used.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// What is shown where: made before anything is counted.
-fn credentials(
-    count: usize,
-    kind: usize,
-    round: usize,
-    gateway: &Gateway,
-) -> Result<(&'static str, Vec<String>), Failure> {
-    let bearer = |number| {
-        let token = gateway.issuer.token(number, now()? + LONG)?;
-        Ok::<_, Failure>(format!("Authorization: Bearer {token}\r\n"))
-    };
-    Ok(match kind {
-        0 => ("/open", vec![String::new(); count]),
-        1 => {
-            let fresh = (0..count).map(|number| bearer(round * count + number));
-            ("/token", fresh.collect::<Result<_, _>>()?)
-        }
-        // One of each client's at a time: what a reconnect storm is made of, seen before or not.
-        2 => {
-            let own = (0..CLIENTS).map(bearer).collect::<Result<Vec<_>, _>>()?;
-            let again = own.into_iter().cycle().take(count);
-            ("/token", again.collect())
-        }
-        _ => {
-            let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-            let line = format!("Authorization: Basic {pair}\r\n");
-            ("/password", vec![line; count])
-        }
-    })
+/// So many that nobody has seen.
+fn fresh(gateway: &Gateway, round: usize, count: usize) -> Result<Vec<String>, Failure> {
+    let first = CLIENTS + round * count;
+    let all = first..first + count;
+    all.map(|number| bearer(gateway, number)).collect()
+}
+
+fn bearer(gateway: &Gateway, number: usize) -> Result<String, Failure> {
+    let token = gateway.issuer.token(number, now()? + LONG)?;
+    Ok(format!("Authorization: Bearer {token}\r\n"))
+}
+
+fn password() -> String {
+    let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    format!("Authorization: Basic {pair}\r\n")
 }
 
 impl Costs {
