@@ -77,8 +77,14 @@ fn examples_in_the_reference_are_right() {
 #[test]
 fn examples_in_the_pages_are_right() {
     assert!(check_examples(&read("README.md")) > 6);
+    assert!(check_examples(&read("docs/auth/README.md")) > 0);
+    assert!(check_examples(&read("docs/auth/anonymous.md")) > 0);
+    assert!(check_examples(&read("docs/auth/api_key.md")) > 1);
+    assert!(check_examples(&read("docs/auth/basic.md")) > 1);
+    assert!(check_examples(&read("docs/auth/client_cert.md")) > 0);
     assert!(check_examples(&read("docs/auth/forward_auth.md")) > 0);
     assert!(check_examples(&read("docs/auth/jwt.md")) > 1);
+    assert!(check_examples(&read("docs/auth/ticket.md")) > 1);
     assert!(check_examples(&read("docs/docker.md")) > 2);
     assert!(check_examples(&read("docs/load-balancers.md")) > 4);
     assert!(check_examples(&read("docs/metrics.md")) > 0);

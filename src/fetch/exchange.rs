@@ -26,14 +26,14 @@ const NOT_SENT: [HeaderName; 10] = [
     header::TRAILER,
     header::EXPECT,
     header::RANGE,
-    // Nothing here decompresses.
+    // Nothing here decompresses, so that a body may be compressed for nobody.
     header::ACCEPT_ENCODING,
 ];
 
 /// The bytes of a GET. Names and values cannot hold what ends a line; the URL has been checked.
 pub(super) fn head(url: &Url, headers: &HeaderMap) -> Vec<u8> {
     let start = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\n",
+        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: identity\r\n",
         url.path_and_query,
         authority(url)
     );
@@ -382,7 +382,7 @@ mod tests {
         let head = String::from_utf8(head(&url(4180), &headers)).unwrap();
         assert_eq!(
             head,
-            "GET /check?x=1 HTTP/1.1\r\nHost: [::1]:4180\r\ncookie: a=1\r\nx-b: \u{e9}\r\n\r\n"
+            "GET /check?x=1 HTTP/1.1\r\nHost: [::1]:4180\r\nAccept-Encoding: identity\r\ncookie: a=1\r\nx-b: \u{e9}\r\n\r\n"
         );
     }
 }

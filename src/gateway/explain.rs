@@ -7,6 +7,7 @@ use super::request::{Admitted, Story};
 use super::{Gate, Site, Workers, tunnel};
 use crate::admission::auth::Proof;
 use crate::admission::{Identity, Witness};
+use crate::causes;
 use crate::config::{Scheme, Settings};
 use crate::http::{Ask, Target};
 use crate::telemetry::AccessLog;
@@ -145,6 +146,11 @@ pub async fn explain(
     );
     let mut parts = parts(question)?;
     let mut notes = Notes::default();
+    if known.is_none() {
+        for (method, error) in exchange.site.prepare().await {
+            notes.objected("keys", || format!("{method}: {}", causes::in_line(&error)));
+        }
+    }
     let judged = judge(&exchange, &mut parts, known, &mut notes).await;
     Ok(Explanation {
         listener: settings.listeners[index].name.clone(),

@@ -34,13 +34,14 @@ mod worker;
 
 pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
+pub use crate::session::Revocation;
 pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};
 
 use crate::admission::auth::Departed;
 use crate::config;
 use crate::relay::{CloseOrder, GatewayEnd};
-use crate::session::{Registry, Revocation};
+use crate::session::Registry;
 use crate::telemetry::{AccessLog, Metrics};
 use arc_swap::ArcSwap;
 use slots::Slots;

@@ -3,7 +3,7 @@
 use super::client::{Client, Trust};
 use super::service::Service;
 use crate::admission;
-use crate::admission::auth::{self, Departed};
+use crate::admission::auth::{self, Departed, KeysError};
 use crate::config::{self, Listener, Route, Settings};
 use crate::http::{Origin, Reserved, Scheme, Target};
 use crate::route::{Builder, Clash, Table};
@@ -176,6 +176,18 @@ impl Site {
             ("upstreams", self.pools.len()),
             ("auth", self.methods.len()),
         ]
+    }
+
+    /// Fetches what methods need before they can judge, for who asks before the background has run. Says
+    /// which of them cannot have it, and why.
+    pub(super) async fn prepare(&self) -> Vec<(Arc<str>, KeysError)> {
+        let mut missing = Vec::new();
+        for method in &self.methods {
+            if let Err(error) = method.prepare().await {
+                missing.push((method.name().clone(), error));
+            }
+        }
+        missing
     }
 
     /// From now on that token admits nobody.

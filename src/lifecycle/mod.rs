@@ -8,7 +8,7 @@ pub use signal::run;
 
 use crate::admin::{Desk, Offer, Server, Tokens};
 use crate::config::{self, ADMIN, BindAddress, HEALTH, Settings, Workers as WorkerCount};
-use crate::gateway::{AssembleError, Gate, Site, Threads, Workers, accept};
+use crate::gateway::{AssembleError, Gate, Revocation, Site, Threads, Workers, accept};
 use crate::net::{self, Address, BindError, Listening};
 use crate::telemetry::AccessLog;
 use std::collections::BTreeMap;
@@ -133,6 +133,12 @@ impl Gateway {
     /// port 0 was asked for.
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         &self.addresses
+    }
+
+    /// Takes back what clients have proven: their sessions are closed with 3000, and a token is kept out
+    /// from now on. Returns how many sessions end.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        self.gate.revoke(revocation)
     }
 
     /// How many sessions are live.

@@ -1,8 +1,8 @@
 //! Connections to one server that wait for the next request.
 //!
 //! Few, and not for long: servers close what is idle, and a request that meets such a close is lost.
-//! A connection is taken again only by the thread that left it, as it is registered with that
-//! thread's runtime and nothing here should wake another core.
+//! A connection is taken again, and closed, only by the thread that left it: it has a place in that
+//! thread's reactor, which nobody else can give back, and nothing here should wake another core.
 
 use super::Connection;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +22,8 @@ pub struct Idle {
 #[derive(Debug, Default)]
 struct Waiting {
     parked: Vec<Parked>,
-    /// Whether somebody will come and close what has waited too long.
-    is_swept: bool,
+    /// Threads on which somebody will come and close what has waited too long.
+    swept: Vec<ThreadId>,
 }
 
 #[derive(Debug)]
@@ -55,17 +55,25 @@ impl Idle {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
+        let thread = thread::current().id();
         let mut waiting = self.lock();
         let surplus = match waiting.parked.len() >= IDLE_MAX {
-            true => Some(waiting.parked.remove(0)),
+            true => match waiting.parked.iter().position(|one| one.thread == thread) {
+                Some(oldest) => Some(waiting.parked.remove(oldest)),
+                // Those of other threads are not ours to close.
+                None => return,
+            },
             false => None,
         };
         waiting.parked.push(Parked {
             connection,
-            thread: thread::current().id(),
+            thread,
             until,
         });
-        let is_swept = std::mem::replace(&mut waiting.is_swept, true);
+        let is_swept = waiting.swept.contains(&thread);
+        if !is_swept {
+            waiting.swept.push(thread);
+        }
         drop(waiting);
         drop(surplus);
         if !is_swept {
@@ -73,16 +81,19 @@ impl Idle {
         }
     }
 
-    /// Closes what has waited too long; when to come again, unless nothing waits.
+    /// Closes what this thread has left for too long; when to come again, unless nothing of it waits.
     fn close_overdue(&self) -> Option<Instant> {
-        let now = Instant::now();
+        let (thread, now) = (thread::current().id(), Instant::now());
         let mut waiting = self.lock();
         let (overdue, parked) = std::mem::take(&mut waiting.parked)
             .into_iter()
-            .partition::<Vec<_>, _>(|one| one.until <= now);
+            .partition::<Vec<_>, _>(|one| one.thread == thread && one.until <= now);
         waiting.parked = parked;
-        let next = waiting.parked.iter().map(|one| one.until).min();
-        waiting.is_swept = next.is_some();
+        let own = waiting.parked.iter().filter(|one| one.thread == thread);
+        let next = own.map(|one| one.until).min();
+        if next.is_none() {
+            waiting.swept.retain(|one| *one != thread);
+        }
         drop(waiting);
         drop(overdue);
         next
@@ -93,7 +104,7 @@ impl Idle {
     }
 }
 
-/// Ends once nothing waits.
+/// Ends once nothing of its thread waits.
 async fn sweep(idle: Arc<Idle>, first: Instant) {
     let mut next = Some(first);
     while let Some(until) = next {
@@ -186,5 +197,33 @@ mod tests {
         let taken = thread::spawn(move || other.take().is_some()).join();
         assert!(!taken.unwrap());
         assert!(idle.take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_its_own_thread_closes_it() {
+        let idle = Arc::new(Idle::default());
+        let mut peers = Vec::new();
+        for _ in 0..IDLE_MAX {
+            let (connection, peer) = pair();
+            idle.park(connection, Instant::now());
+            peers.push(peer);
+        }
+        let other = Arc::clone(&idle);
+        let swept = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                // Neither because they are overdue, nor to make room.
+                other.park(pair().0, soon());
+                other.close_overdue()
+            })
+        });
+        assert_eq!(swept.join().unwrap(), None);
+        assert_eq!(idle.lock().parked.len(), IDLE_MAX);
+        for mut peer in peers {
+            assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+        }
     }
 }

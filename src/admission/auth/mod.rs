@@ -234,6 +234,17 @@ impl Method {
         }
     }
 
+    /// Fetches what [`Self::follow`] would have fetched by now.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub async fn prepare(&self) -> Result<(), KeysError> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.fetch_keys().await,
+            _ => Ok(()),
+        }
+    }
+
     /// From now on the token of that id admits nobody. The last 100,000 are remembered, for as long as the
     /// process lives.
     pub fn refuse_token(&self, id: &str) {

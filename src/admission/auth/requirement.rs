@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub(in crate::admission) struct Requirement {
     /// Any one of them admits; the cheap ones first.
     any: Vec<Arc<Method>>,
-    /// Each of them must.
-    each: Vec<Arc<Method>>,
+    /// Each of them must, each with its place in the list as written; the cheap ones first.
+    each: Vec<(usize, Arc<Method>)>,
     challenges: Arc<[HeaderValue]>,
     /// All that the methods read, whichever of them admits.
     spent: Arc<[Source]>,
@@ -41,10 +41,11 @@ pub enum Objection {
 }
 
 impl Requirement {
-    pub(in crate::admission) fn new(mut any: Vec<Arc<Method>>, mut each: Vec<Arc<Method>>) -> Self {
+    pub(in crate::admission) fn new(mut any: Vec<Arc<Method>>, each: Vec<Arc<Method>>) -> Self {
         any.sort_by_key(|method| method.rank());
-        each.sort_by_key(|method| method.rank());
-        let all = || each.iter().chain(&any);
+        let mut each: Vec<_> = each.into_iter().enumerate().collect();
+        each.sort_by_key(|(_, method)| method.rank());
+        let all = || each.iter().map(|(_, method)| method).chain(&any);
         Self {
             challenges: all().filter_map(|one| one.challenge().cloned()).collect(),
             spent: all().flat_map(|one| one.sources()).collect(),
@@ -75,27 +76,19 @@ impl Requirement {
             .any(|credential| !credential.is_empty())
     }
 
-    /// What is proven: by the one of `any` that admits, whose identity is the session's, and by `each`.
-    /// On an open route nothing. Cancel-safe.
+    /// What is proven: by the one of `any` that admits, if there are any, and by `each` in the order in
+    /// which they are written. The identity of the first is the session's. On an open route nothing is.
+    /// Cancel-safe.
     pub(in crate::admission) async fn judge(
         &self,
         ask: &Ask<'_>,
         witness: &mut impl Witness,
     ) -> Result<Vec<Proof>, Denial> {
-        let mut proofs = Vec::new();
-        let mut denial = Denial::default();
-        for method in &self.each {
-            match method.check(ask).await {
-                Check::Admitted(proof) => {
-                    witness.passed("auth", || proof.told_by(method.name()));
-                    proofs.push(*proof);
-                }
-                other => return Err(denial.with(method, other, witness)),
-            }
-        }
+        let mut proofs = self.judge_by_each(ask, witness).await?;
         if self.any.is_empty() {
             return Ok(proofs);
         }
+        let mut denial = Denial::default();
         for method in &self.any {
             if method.rank() == Rank::Stranger && !denial.is_of_a_stranger() {
                 continue;
@@ -110,6 +103,25 @@ impl Requirement {
             }
         }
         Err(denial)
+    }
+
+    async fn judge_by_each(
+        &self,
+        ask: &Ask<'_>,
+        witness: &mut impl Witness,
+    ) -> Result<Vec<Proof>, Denial> {
+        let mut proofs = Vec::new();
+        for (place, method) in &self.each {
+            match method.check(ask).await {
+                Check::Admitted(proof) => {
+                    witness.passed("auth", || proof.told_by(method.name()));
+                    proofs.push((*place, *proof));
+                }
+                other => return Err(Denial::default().with(method, other, witness)),
+            }
+        }
+        proofs.sort_by_key(|(place, _)| *place);
+        Ok(proofs.into_iter().map(|(_, proof)| proof).collect())
     }
 }
 

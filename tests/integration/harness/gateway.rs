@@ -10,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsConnector, client};
+use wsgate::gateway::Revocation;
 use wsgate::lifecycle;
 
 /// The listener that most tests need, before whatever they add.
@@ -160,6 +161,11 @@ impl Gateway {
         let (client, answer) = self.ask(&Handshake::new("/")).await;
         assert_eq!(answer.status, 101, "{answer:?}");
         client
+    }
+
+    /// How many sessions end by it.
+    pub fn revoke(&self, revocation: &Revocation<'_>) -> usize {
+        self.inner.revoke(revocation)
     }
 
     /// Waits until so many sessions are live.

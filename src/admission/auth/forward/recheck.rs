@@ -11,9 +11,10 @@ use crate::admission::auth::Lifetime;
 use aws_lc_rs::rand;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// So much before its age is over an answer is asked for anew, if it is not less than that old.
+/// So much before its age is over an answer is asked for anew, up to twice as much by lot; less if it is
+/// good for a short time only.
 const AHEAD: Duration = Duration::from_secs(5);
 /// How soon after a failure it is asked again.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
@@ -67,11 +68,13 @@ impl Recheck {
         loop {
             sleep_until(pace.due).await;
             let asked = Instant::now();
-            match self.ask().await {
+            let answer = self.ask(pace.gives_up).await;
+            let now = Instant::now();
+            match answer {
                 Ok(good_until) => pace = Pace::new(pace.every, asked, good_until, lot()),
                 Err(End::Now(why)) => return self.ended(why),
-                Err(End::Perhaps(why)) if asked >= pace.gives_up => return self.ended(why),
-                Err(End::Perhaps(_)) => pace.failed(asked),
+                Err(End::Perhaps(why)) if now >= pace.gives_up => return self.ended(why),
+                Err(End::Perhaps(_)) => pace.failed(now),
             }
         }
     }
@@ -84,10 +87,14 @@ impl Recheck {
         }
     }
 
-    async fn ask(&self) -> Result<Option<Instant>, End> {
+    /// Until when it is good, if the service says so; asked `latest` then.
+    async fn ask(&self, latest: Instant) -> Result<Option<Instant>, End> {
         let forward = &self.forward;
-        // The semaphore is never closed.
-        let _turn = forward.rechecks.acquire().await;
+        // With a service that hangs the queue is long, and nobody may live on by standing in it.
+        let Ok(_turn) = timeout_at(latest, forward.rechecks.acquire()).await else {
+            let why = "the service has not been asked in time";
+            return Err(End::Perhaps(Fault::of(why)));
+        };
         match forward.ask(&self.question).await {
             Ok(Verdict::Admits(admission)) if admission.identity == self.identity => {
                 Ok(admission.good_until.filter(|_| forward.expire_session))
@@ -128,10 +135,11 @@ impl PartialEq for Recheck {
 impl Eq for Recheck {}
 
 impl Pace {
-    /// After an answer to a question of `asked` that is good until then. A tenth off at most, by `lot`:
-    /// sessions that began together are not asked about together for ever.
+    /// After an answer to a question of `asked` that is good until then. Earlier by `lot`, so that sessions
+    /// which began together are not asked about together for ever.
     fn new(every: Duration, asked: Instant, good_until: Option<Instant>, lot: u8) -> Self {
-        let usual = asked + (every - every / 10 * u32::from(lot) / 255);
+        let by_lot = |most: Duration| most * u32::from(lot) / 255;
+        let usual = asked + every - by_lot(every / 10);
         let gives_up = asked + every * 2;
         match good_until {
             None => Self {
@@ -140,21 +148,21 @@ impl Pace {
                 gives_up,
             },
             Some(until) => {
-                let ahead = AHEAD.min(until.saturating_duration_since(asked) / 2);
+                let ahead = AHEAD.min(until.saturating_duration_since(asked) / 4);
                 Self {
                     every,
-                    due: usual.min(until - ahead),
+                    due: usual.min(until - ahead - by_lot(ahead)),
                     gives_up: gives_up.min(until),
                 }
             }
         }
     }
 
-    /// There was no answer to a question of `asked`.
-    fn failed(&mut self, asked: Instant) {
+    /// By `now` there was no answer.
+    fn failed(&mut self, now: Instant) {
         let [soonest, latest] = RETRY_AFTER;
         let pause = (self.every / 10).clamp(soonest, latest);
-        self.due = (asked + pause).min(self.gives_up);
+        self.due = (now + pause).min(self.gives_up);
     }
 }
 
@@ -167,6 +175,7 @@ fn lot() -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RECHECKS_MAX;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -184,11 +193,32 @@ mod tests {
         assert_eq!(pace(60, None, 0), (SECOND * 60, SECOND * 120));
         assert_eq!(pace(60, None, 255), (SECOND * 54, SECOND * 120));
         assert_eq!(pace(60, Some(30), 0), (SECOND * 25, SECOND * 30));
-        assert_eq!(pace(60, Some(4), 0), (SECOND * 2, SECOND * 4));
+        assert_eq!(pace(60, Some(30), 255), (SECOND * 20, SECOND * 30));
+        assert_eq!(pace(60, Some(4), 0), (SECOND * 3, SECOND * 4));
         assert_eq!(pace(60, Some(100), 0), (SECOND * 60, SECOND * 100));
         assert_eq!(pace(60, Some(1000), 0), (SECOND * 60, SECOND * 120));
         // A verdict that was kept may be over already.
         assert_eq!(pace(60, Some(0), 0), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn nobody_lives_on_in_the_queue_of_a_service_that_hangs() {
+        let settings = super::super::tests::settings(1);
+        let forward = Arc::new(Forward::new("portal", &settings).unwrap());
+        let admission = Admission {
+            identity: Identity::new("portal", "ann").unwrap(),
+            headers: Vec::new(),
+            good_until: None,
+        };
+        let question = forward.question(&http::HeaderMap::new());
+        let every = Duration::from_millis(5);
+        let recheck = Recheck::new(Arc::clone(&forward), question, &admission, every);
+        let _all = forward.rechecks.acquire_many(RECHECKS_MAX as u32).await;
+        let over = recheck.over().await;
+        assert_eq!(
+            over.why,
+            Fault::of("the service has not been asked in time")
+        );
     }
 
     #[test]

@@ -195,6 +195,18 @@ impl<K: Send + Sync + 'static> Keys<K> {
         }
     }
 
+    /// Fetches the set once, if it is one that is fetched: for who does not live long enough for
+    /// [`Self::follow`].
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub(super) async fn fetch_now(&self, method: &str) -> Result<(), KeysError> {
+        match &self.origin {
+            Origin::Url(published) => self.fetch(method, published).await.map(drop),
+            Origin::Fixed | Origin::File { .. } => Ok(()),
+        }
+    }
+
     async fn follow_file(
         &self,
         method: &str,

@@ -10,7 +10,7 @@ mod tests;
 mod token;
 mod verifier;
 
-use super::jwks::Keys;
+use super::jwks::{Keys, KeysError};
 use super::proof::{Fault, Lifetime, Proof};
 use super::source::Source;
 use super::{Check, MethodError, quoted};
@@ -133,6 +133,11 @@ impl Jwt {
     /// Never ends: keeps the keys up to date.
     pub(super) async fn follow(&self) {
         self.keys.follow(&self.method).await;
+    }
+
+    /// See [`Keys::fetch_now`].
+    pub(super) async fn fetch_keys(&self) -> Result<(), KeysError> {
+        self.keys.fetch_now(&self.method).await
     }
 
     /// RFC 6750 §3.
