@@ -37,6 +37,7 @@ use limits::Limits;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// After so long the queue of passwords has moved on.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -248,6 +249,11 @@ impl Permit {
     /// Who it is; `None` on an open route.
     pub fn identity(&self) -> Option<&Identity> {
         self.proofs.first().map(|proof| &proof.identity)
+    }
+
+    /// When the first of what it has proven was found out, if that was before this handshake.
+    pub fn proven_since(&self) -> Option<Instant> {
+        self.proofs.iter().filter_map(|proof| proof.since).min()
     }
 
     /// Until when all that it has proven is good.

@@ -73,7 +73,7 @@ pub(super) async fn serve(
     parts: &Parts,
     target: &Target,
 ) -> Result<Answer, Failure> {
-    let service = service(story, target)?;
+    let (service, place) = wanted(story, target)?;
     story.serve_by(&service);
     let Some(desk) = &service.tickets else {
         return Err(Failure::Route(NoRoute::Path));
@@ -85,9 +85,16 @@ pub(super) async fn serve(
     if parts.method != http::Method::POST {
         return Err(Failure::NotPost);
     }
+    let asked = story.ask(parts, target, Purpose::Ticket);
     let ask = admission::Ask {
         route: &service.name,
-        ..story.ask(parts, target, Purpose::Ticket)
+        // A service that is asked judges the handshake to come.
+        original: admission::Original {
+            method: &http::Method::GET,
+            target: &place,
+            ..asked.original
+        },
+        ..asked
     };
     let permit = service.admission.admit(&ask).await?;
     let issued = permit
@@ -104,9 +111,9 @@ pub(super) async fn serve(
     Ok(answer)
 }
 
-/// The route for which a ticket is asked: that of `path` and `subprotocol` in the query, or the only one
-/// that gives tickets here.
-fn service(story: &Story<'_>, target: &Target) -> Result<Arc<Service>, Failure> {
+/// The route for which a ticket is asked, and where on it: that of `path` and `subprotocol` in the query, or
+/// the only one that gives tickets here.
+fn wanted(story: &Story<'_>, target: &Target) -> Result<(Arc<Service>, Target), Failure> {
     let exchange = story.exchange;
     let routes = &exchange.site.listener(exchange.listener).routes;
     let gives = |service: &Service| {
@@ -115,25 +122,33 @@ fn service(story: &Story<'_>, target: &Target) -> Result<Arc<Service>, Failure> 
     };
     let parameter = |name| {
         let value = query::read(target.query.as_deref()?, name)?;
-        String::from_utf8(value.into_owned()).ok()
+        Some(String::from_utf8_lossy(&value).into_owned())
     };
-    let found = match parameter("path") {
-        Some(path) => {
-            check_path(&path).map_err(|error| Failure::Target(error.into()))?;
-            let offer: Vec<String> = parameter("subprotocol").into_iter().collect();
-            routes.find(&target.host, &path, &offer)?
-        }
+    let (path, offer) = match parameter("path") {
+        Some(path) => (path, parameter("subprotocol").into_iter().collect()),
         None => {
             let mut giving = exchange.site.services().filter(|service| gives(service));
             let (Some(only), None) = (giving.next(), giving.next()) else {
                 return Err(Failure::TicketForWhat);
             };
-            let path = only.tickets.as_ref().map_or("/", |desk| &desk.default_path);
-            routes.find(&target.host, path, &only.subprotocols)?
+            let desk = only.tickets.as_ref();
+            let path = desk.map_or("/", |desk| &desk.default_path);
+            (path.to_owned(), only.subprotocols.clone())
         }
     };
-    match gives(found) {
-        true => Ok(found.clone()),
-        false => Err(Failure::Route(NoRoute::Path)),
+    check_path(&path).map_err(|error| Failure::Target(error.into()))?;
+    let found = routes.find(&target.host, &path, &offer)?;
+    if !gives(found) {
+        return Err(Failure::Route(NoRoute::Path));
     }
+    let without = |query: String, name| query::without(&query, name);
+    let query = target.query.clone();
+    let place = Target {
+        path,
+        query: query
+            .and_then(|query| without(query, "path"))
+            .and_then(|query| without(query, "subprotocol")),
+        ..target.clone()
+    };
+    Ok((found.clone(), place))
 }

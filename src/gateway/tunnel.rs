@@ -40,6 +40,8 @@ pub(super) struct Tunnel {
     account: u64,
     /// When the handshake came.
     began: Instant,
+    /// When what it rests on was found out, if that was before.
+    proven: Option<Instant>,
 }
 
 /// Opens the upstream leg and answers the client. Only then is anything promised to the client.
@@ -81,6 +83,7 @@ pub(super) async fn open(
         opened,
         service: service.clone(),
         session,
+        proven: permit.proven_since(),
         rechecks: permit
             .proofs
             .into_iter()
@@ -194,12 +197,13 @@ pub(super) fn carry(
         rechecks,
         account,
         began,
+        proven,
     } = tunnel;
     let handshake_took = began.elapsed();
     let (gate, worker) = (presence.gate(), presence.worker());
     gate.access_log.opened(&session, handshake_took);
     gate.metrics.at(worker).opened(&session, handshake_took);
-    let session = gate.registry.register(worker, session, began);
+    let session = gate.registry.register(worker, session, proven.unwrap_or(began));
     seats.opened(|| {
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))

@@ -51,13 +51,13 @@ impl Latest {
         self.is_any.store(true, Ordering::Release);
     }
 
-    /// Whether one of them, since its handshake began, takes back what `session` rests on.
-    pub(super) fn take_back(&self, session: &Session, began: Instant) -> bool {
+    /// Whether one of them takes back what `session` rests on, which was `proven` before.
+    pub(super) fn take_back(&self, session: &Session, proven: Instant) -> bool {
         if !self.is_any.load(Ordering::Acquire) {
             return false;
         }
         let all = self.lock();
-        let missed = all.iter().rev().take_while(|(at, _)| *at >= began);
+        let missed = all.iter().rev().take_while(|(at, _)| *at >= proven);
         missed
             .into_iter()
             .any(|(_, kept)| session.is_revoked_by(&kept.as_revocation()))

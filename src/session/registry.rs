@@ -48,9 +48,9 @@ impl Registry {
         }
     }
 
-    /// Adds a session carried by `worker`; until it is forgotten. What was taken back since its handshake
-    /// began, ends it.
-    pub fn register(&self, worker: usize, mut session: Session, began: Instant) -> Arc<Session> {
+    /// Adds a session carried by `worker`; until it is forgotten. What was taken back since then, when
+    /// what it rests on was found out, ends it.
+    pub fn register(&self, worker: usize, mut session: Session, proven: Instant) -> Arc<Session> {
         let shard = worker % self.shards.len();
         let mut members = lock(&self.shards[shard]);
         session.shard = shard as u16;
@@ -64,7 +64,7 @@ impl Registry {
         }
         drop(members);
         // It is in the list by now: whatever is taken back from here on finds it there.
-        if self.revoked.take_back(&session, began) {
+        if self.revoked.take_back(&session, proven) {
             session.control().close(revoked());
         }
         session

@@ -1,8 +1,9 @@
 //! Tickets for pages that cannot set headers: who gets one, what it opens, and that it opens nothing else.
 
 use crate::harness::gateway::LISTENER;
-use crate::harness::{Gateway, Handshake, Upstream, robots, session_by};
+use crate::harness::{Frame, Gateway, Handshake, Upstream, robots, session_by};
 use serde_json::Value;
+use wsgate::gateway::Revocation;
 
 const PAGE: &str = "https://app.example";
 
@@ -88,6 +89,22 @@ async fn a_ticket_is_for_its_route_and_its_page() {
     // None of these has used it up.
     let (_client, _server, _) =
         session_by(&gateway, &upstream, &with_ticket("/mail", &ticket)).await;
+}
+
+#[tokio::test]
+async fn what_is_taken_back_while_a_ticket_waits_ends_its_session() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(&upstream);
+    let before = ticket(&gateway, "/ticket?path=/mail").await;
+    gateway.revoke(&Revocation::Identity("robots:ci"));
+    let after = ticket(&gateway, "/ticket?path=/mail").await;
+    let (mut gone, _server, _) =
+        session_by(&gateway, &upstream, &with_ticket("/mail", &before)).await;
+    assert_eq!(gone.close(3000).await, "the credential was revoked");
+    let (mut client, mut server, _) =
+        session_by(&gateway, &upstream, &with_ticket("/mail", &after)).await;
+    client.send_frame(&Frame::text("here").masked()).await;
+    assert_eq!(server.frame().await.payload, b"here");
 }
 
 #[tokio::test]

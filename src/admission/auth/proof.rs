@@ -17,6 +17,9 @@ pub struct Proof {
     pub lifetime: Option<Lifetime>,
     /// What names the token or the certificate itself, so that it can be revoked: `jti`, a serial number.
     pub token_id: Option<Box<str>>,
+    /// When it was found out, where that was in an earlier request; what was taken back since then does
+    /// not count any more.
+    pub since: Option<Instant>,
     /// What the upstream is told of it beside the identity.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Who is asked again whether it is still good, while the session lives.
@@ -85,6 +88,7 @@ impl Proof {
             identity,
             lifetime: None,
             token_id: None,
+            since: None,
             headers: Vec::new(),
             recheck: None,
         }

@@ -120,6 +120,7 @@ impl Jwt {
                 lifetime: self.lifetime(claims, now),
                 token_id: claims.name("jti").map(String::into_boxed_str),
                 headers,
+                since: None,
                 recheck: None,
             })),
         }

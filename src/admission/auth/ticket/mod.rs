@@ -37,6 +37,8 @@ pub struct Tickets {
 struct Content {
     route: String,
     origin: Option<String>,
+    /// Milliseconds since 1970, as what was taken back before does not count.
+    issued: u64,
     /// Seconds since 1970, as several gateways may have to agree on it.
     until: u64,
     method: String,
@@ -91,6 +93,7 @@ impl Tickets {
         let content = Content {
             route: ask.route.to_owned(),
             origin: origin(ask),
+            issued: since_1970().as_millis().try_into().unwrap_or(u64::MAX),
             until: now + self.ttl.as_secs(),
             method: proof.identity.method().to_string(),
             name: proof.identity.name().to_owned(),
@@ -155,6 +158,7 @@ impl Content {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name, HeaderValue::from_bytes(value).ok()?))
         };
+        let issued = Duration::from_millis(self.issued);
         Some(Proof {
             identity: Identity::new(self.method.as_str(), self.name.as_str())?,
             lifetime: self.ends.map(|(ends, code)| Lifetime {
@@ -163,6 +167,7 @@ impl Content {
             }),
             token_id: self.token_id.as_deref().map(Into::into),
             headers: self.headers.iter().map(header).collect::<Option<_>>()?,
+            since: Instant::now().checked_sub(since_1970().saturating_sub(issued)),
             recheck: None,
         })
     }
@@ -175,9 +180,14 @@ fn origin(ask: &Ask<'_>) -> Option<String> {
 }
 
 /// Several gateways that take each other's tickets have this clock in common, and no other.
-fn now() -> u64 {
+fn since_1970() -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
+    now.unwrap_or_default()
+}
+
+/// In whole seconds.
+fn now() -> u64 {
+    since_1970().as_secs()
 }
 
 #[cfg(test)]
