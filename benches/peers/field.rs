@@ -56,7 +56,8 @@ impl Course {
             let cores = arguments.cores();
             let pair = Pair::start(&cores)?;
             let start = |kind| start(arguments, kind, &pair, &cores);
-            let proxies = WORKERS.into_iter().map(start).collect::<Result<_, _>>()?;
+            let proxies: Vec<Proxy> = WORKERS.into_iter().map(start).collect::<Result<_, _>>()?;
+            proxies.iter().try_for_each(Proxy::rest)?;
             course.loose = Some((pair, proxies));
         }
         Ok(course)
@@ -75,8 +76,10 @@ impl Course {
             version: kind.version(&program)?,
         });
         let core = [arguments.proxy_core];
-        self.proxies
-            .push(start(arguments, kind, &self.pinned, &core)?);
+        let proxy = start(arguments, kind, &self.pinned, &core)?;
+        // Each is awake in its turn only.
+        proxy.rest()?;
+        self.proxies.push(proxy);
         Ok(())
     }
 

@@ -274,10 +274,32 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Takes it off the core until [`Self::wake`]: some turn round and round after what a hostile session
+    /// has done to them, and it is others whom that would cost.
+    pub(crate) fn rest(&self) -> Result<(), Failure> {
+        self.signal(Signal::STOP)
+    }
+
+    pub(crate) fn wake(&self) -> Result<(), Failure> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        for pid in self.processes()? {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            kill_process(pid.ok_or("no process")?, signal)?;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Proxy {
     /// In order, so that none leaves a worker behind.
     fn drop(&mut self) {
         let pid = Pid::from_child(&self.child);
+        // Who rests does not hear of its end.
+        let _ = self.wake();
         // Whether it has ended before is the same to us.
         let _ = kill_process(pid, Signal::TERM);
         for _ in 0..TRIES {

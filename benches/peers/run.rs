@@ -68,7 +68,18 @@ fn measure(
             let fresh = course.again(arguments, proxy.kind)?;
             clients::hold(arguments, target.by(&fresh), workload)
         }
-        _ => clients::measure(arguments, target, workload),
+        // What a hostile session leaves behind must not be what others are measured with.
+        (Load::Beside(_), Some(proxy)) => {
+            let fresh = course.again(arguments, proxy.kind)?;
+            clients::measure(arguments, target.by(&fresh), workload)
+        }
+        (_, Some(proxy)) => {
+            proxy.wake()?;
+            let sample = clients::measure(arguments, target, workload);
+            proxy.rest()?;
+            sample
+        }
+        (_, None) => clients::measure(arguments, target, workload),
     }
 }
 

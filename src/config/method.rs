@@ -9,17 +9,19 @@ use super::route::RouteKeys;
 
 /// Reports all of it.
 pub(super) fn check(root: &Root, log: &Log) {
-    let listeners: Vec<&ListenerKeys> = root
+    // One that could not be read may ask for certificates.
+    let listeners: Option<Vec<&ListenerKeys>> = root
         .listeners
         .iter()
-        .flatten()
-        .map(|listener| &listener.value)
+        .map(|listener| listener.as_ref().map(|listener| &listener.value))
         .collect();
     let markers = markers(root);
     for route in root.routes.iter().flatten().map(|route| &route.value) {
         check_subprotocols(route, &markers, log);
         check_tickets(root, route, log);
-        check_certificates(root, route, &listeners, log);
+        if let Some(listeners) = &listeners {
+            check_certificates(root, route, listeners, log);
+        }
     }
 }
 

@@ -32,9 +32,9 @@ mod turn;
 mod upstream_request;
 mod worker;
 
+pub use crate::session::Revocation;
 pub use explain::{Explanation, Question, QuestionError, Step, Verdict, explain};
 pub use listener::accept;
-pub use crate::session::Revocation;
 pub use site::{AssembleError, Background, Site};
 pub use worker::{Threads, Workers};
 

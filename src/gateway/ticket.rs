@@ -27,6 +27,22 @@ pub(super) struct TicketDesk {
     cors: Arc<CorsRule>,
     /// What is asked about where nobody says for what the ticket is.
     default_path: String,
+    /// Whether a service judges, which may tell paths apart.
+    is_judged_by_path: bool,
+}
+
+/// What a ticket is wanted for.
+struct Place {
+    service: Arc<Service>,
+    target: Target,
+    /// Whether the page has said the path.
+    is_named: bool,
+}
+
+impl Place {
+    fn named(&self) -> Option<&str> {
+        self.is_named.then_some(&self.target.path)
+    }
 }
 
 impl TicketDesk {
@@ -54,6 +70,7 @@ impl TicketDesk {
                 Some(PathPattern::Prefix(path)) if !path.is_empty() => path.clone(),
                 _ => "/".to_owned(),
             },
+            is_judged_by_path: methods.iter().any(|method| method.asks_a_service()),
         })
     }
 
@@ -73,13 +90,14 @@ pub(super) async fn serve(
     parts: &Parts,
     target: &Target,
 ) -> Result<Answer, Failure> {
-    let (service, place) = wanted(story, target)?;
-    story.serve_by(&service);
+    let place = wanted(story, target)?;
+    let service = &place.service;
+    story.serve_by(service);
     let Some(desk) = &service.tickets else {
         return Err(Failure::Route(NoRoute::Path));
     };
     service.network.check(story.client.address)?;
-    if let Some(answer) = story.cors(&service, Some(&desk.cors), parts, target) {
+    if let Some(answer) = story.cors(service, Some(&desk.cors), parts, target) {
         return answer;
     }
     if parts.method != http::Method::POST {
@@ -91,7 +109,7 @@ pub(super) async fn serve(
         // A service that is asked judges the handshake to come.
         original: admission::Original {
             method: &http::Method::GET,
-            target: &place,
+            target: &place.target,
             ..asked.original
         },
         ..asked
@@ -100,7 +118,7 @@ pub(super) async fn serve(
     let issued = permit
         .proofs
         .first()
-        .and_then(|proof| desk.tickets()?.issue(&ask, proof));
+        .and_then(|proof| desk.tickets()?.issue(&ask, place.named(), proof));
     let issued = issued.ok_or(Failure::NoTicket)?;
     story.count(StatusCode::OK, "ticket");
     let body = json!({ "ticket": issued.ticket, "expires_in": issued.ttl.as_secs() });
@@ -113,7 +131,7 @@ pub(super) async fn serve(
 
 /// The route for which a ticket is asked, and where on it: that of `path` and `subprotocol` in the query, or
 /// the only one that gives tickets here.
-fn wanted(story: &Story<'_>, target: &Target) -> Result<(Arc<Service>, Target), Failure> {
+fn wanted(story: &Story<'_>, target: &Target) -> Result<Place, Failure> {
     let exchange = story.exchange;
     let routes = &exchange.site.listener(exchange.listener).routes;
     let gives = |service: &Service| {
@@ -124,7 +142,9 @@ fn wanted(story: &Story<'_>, target: &Target) -> Result<(Arc<Service>, Target), 
         let value = query::read(target.query.as_deref()?, name)?;
         Some(String::from_utf8_lossy(&value).into_owned())
     };
-    let (path, offer) = match parameter("path") {
+    let named = parameter("path");
+    let is_named = named.is_some();
+    let (path, offer) = match named {
         Some(path) => (path, parameter("subprotocol").into_iter().collect()),
         None => {
             let mut giving = exchange.site.services().filter(|service| gives(service));
@@ -132,6 +152,9 @@ fn wanted(story: &Story<'_>, target: &Target) -> Result<(Arc<Service>, Target), 
                 return Err(Failure::TicketForWhat);
             };
             let desk = only.tickets.as_ref();
+            if desk.is_some_and(|desk| desk.is_judged_by_path) {
+                return Err(Failure::TicketForWhat);
+            }
             let path = desk.map_or("/", |desk| &desk.default_path);
             (path.to_owned(), only.subprotocols.clone())
         }
@@ -150,5 +173,9 @@ fn wanted(story: &Story<'_>, target: &Target) -> Result<(Arc<Service>, Target), 
             .and_then(|query| without(query, "subprotocol")),
         ..target.clone()
     };
-    Ok((found.clone(), place))
+    Ok(Place {
+        service: found.clone(),
+        target: place,
+        is_named,
+    })
 }

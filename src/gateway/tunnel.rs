@@ -203,7 +203,9 @@ pub(super) fn carry(
     let (gate, worker) = (presence.gate(), presence.worker());
     gate.access_log.opened(&session, handshake_took);
     gate.metrics.at(worker).opened(&session, handshake_took);
-    let session = gate.registry.register(worker, session, proven.unwrap_or(began));
+    let session = gate
+        .registry
+        .register(worker, session, proven.unwrap_or(began));
     seats.opened(|| {
         let session = session.clone();
         Box::new(move || _ = session.control().close(replaced()))

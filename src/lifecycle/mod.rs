@@ -91,7 +91,7 @@ impl Gateway {
         let offers = bind_offers(settings)?;
         let (workers, threads) = workers().map_err(StartError::Workers)?;
         let gate = Arc::new(Gate::new(
-            site.clone(),
+            site,
             workers,
             &settings.server,
             AccessLog::new(settings.log.access),

@@ -128,12 +128,14 @@ impl Htpasswd {
 
     /// Those who can no longer log in as they could: their line is gone, or holds another hash.
     pub(super) fn departed(&self, newer: &Self) -> Vec<&str> {
-        let is_gone = |(name, user): &(&Box<str>, &User)| {
-            let now = newer.users.get(&***name);
-            now.is_none_or(|now| now.hash != user.hash)
+        let is_kept = |name: &str, user: &User| {
+            let now = newer.users.get(name);
+            now.is_some_and(|now| now.hash == user.hash)
         };
-        let gone = self.users.iter().filter(is_gone);
-        gone.map(|(name, _)| &**name).collect()
+        let all = self.users.iter();
+        all.filter(|(name, user)| !is_kept(name, user))
+            .map(|(name, _)| &**name)
+            .collect()
     }
 
     /// How many users there are.

@@ -284,6 +284,11 @@ impl Method {
         }
     }
 
+    /// Whether a service judges for it.
+    pub fn asks_a_service(&self) -> bool {
+        matches!(self.kind, Kind::Forward(_))
+    }
+
     /// The headers in which it looks for credentials.
     pub fn credential_headers(&self) -> Vec<HeaderName> {
         let sources = self.sources().into_iter();

@@ -15,13 +15,15 @@ section! {
     /// origin, once on this gateway. A route lists it in `auth`, beside those other methods.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Ticket at "`[auth.NAME]` of kind `ticket`" {
-        /// Where tickets are asked for, on the host of the route: `POST /ticket?path=/chat` is for a
-        /// session at `/chat`. The parameter may be left out where one route of the host takes tickets.
+        /// Where tickets are asked for: `POST /ticket?path=/chat` is for a session at `/chat` of the same
+        /// host. The parameter may be left out where only one route takes tickets and no `forward_auth`
+        /// judges; the ticket is then good for all paths of that route. Ordinary requests to this path
+        /// reach no upstream.
         pub path: String = path(), required;
-        /// For how long a ticket is good.
-        pub ttl: Duration = duration("1s"), or("30s");
-        /// Where the handshake carries it: `"query:NAME"`, `"cookie:NAME"` or `"header:NAME"`. It is
-        /// taken out before the upstream sees it.
+        /// For how long a ticket is good, at most five minutes. It ends with a whole second of the clock.
+        pub ttl: Duration = ttl(), or("30s");
+        /// Where the handshake carries it: `"query:NAME"`, `"cookie:NAME"`, `"header:NAME"` or
+        /// `"subprotocol:PREFIX"`. It is taken out before the upstream sees it.
         pub sources: Vec<CredentialSource> = filled(source()), or(["query:ticket"]);
         /// What tickets are sealed with, at least 32 characters, for several gateways that are to take
         /// each other's. Each of them takes a ticket once. Left out: a secret of this process alone.
@@ -48,6 +50,34 @@ fn path() -> impl Kind<Out = String> {
                 .help("write an absolute path without escapes, such as `\"/ticket\"`")),
         }
     })
+}
+
+/// A ticket that waits for longer might outlive what was taken back in the meantime.
+const TTL_MAX: Duration = Duration::from_secs(5 * 60);
+
+fn ttl() -> Ttl {
+    Ttl
+}
+
+struct Ttl;
+
+impl Kind for Ttl {
+    type Out = Duration;
+
+    fn read(&self, node: &Node<'_>) -> Option<Duration> {
+        let ttl = duration("1s").read(node)?;
+        match ttl > TTL_MAX {
+            false => Some(ttl),
+            true => node.refuse(
+                Problem::new("a ticket must not wait so long")
+                    .help("write at most `\"5m\"`: a page asks for a ticket when it needs one"),
+            ),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        duration("1s").shape()
+    }
 }
 
 /// Shorter ones can be guessed by who has a ticket.

@@ -36,6 +36,8 @@ pub struct Tickets {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     route: String,
+    /// Where on the route, if the page has said it.
+    path: Option<String>,
     origin: Option<String>,
     /// Milliseconds since 1970, as what was taken back before does not count.
     issued: u64,
@@ -80,9 +82,9 @@ impl Tickets {
         self.sources.clone()
     }
 
-    /// For a handshake on `ask`'s route by a page of the same origin. `None` if what was proven has ended by
-    /// now, or the system has no random numbers.
-    pub fn issue(&self, ask: &Ask<'_>, proof: &Proof) -> Option<Issued> {
+    /// For a handshake on `ask`'s route, at `path` if that is known, by a page of the same origin. `None` if
+    /// what was proven has ended by now or is too much for a ticket, or the system has no random numbers.
+    pub fn issue(&self, ask: &Ask<'_>, path: Option<&str>, proof: &Proof) -> Option<Issued> {
         let (now, clock) = (now(), Instant::now());
         // A session that a ticket opens is not asked about again.
         let unasked = proof.recheck.as_ref().map(|recheck| recheck.unasked());
@@ -92,6 +94,7 @@ impl Tickets {
         };
         let content = Content {
             route: ask.route.to_owned(),
+            path: path.map(str::to_owned),
             origin: origin(ask),
             issued: since_1970().as_millis().try_into().unwrap_or(u64::MAX),
             until: now + self.ttl.as_secs(),
@@ -106,8 +109,9 @@ impl Tickets {
                 .collect(),
         };
         let content = serde_json::to_vec(&content).ok()?;
-        Some(Issued {
-            ticket: self.seal.close(&content).ok()?,
+        let ticket = self.seal.close(&content).ok()?;
+        (ticket.len() <= TICKET_BYTES_MAX).then_some(Issued {
+            ticket,
             ttl: self.ttl,
         })
     }
@@ -138,6 +142,10 @@ impl Tickets {
         }
         if content.route != ask.route {
             return Err(Check::wrong("the ticket is for another route"));
+        }
+        let path = &ask.original.target.path;
+        if content.path.as_ref().is_some_and(|meant| meant != path) {
+            return Err(Check::wrong("the ticket is for another path"));
         }
         if content.origin != origin(ask) {
             return Err(Check::wrong("the ticket is for pages of another origin"));
@@ -238,7 +246,7 @@ mod tests {
     fn issue(tickets: &Tickets) -> String {
         let headers = headers(PAGE);
         let ask = ask(&headers, "chat", Purpose::Ticket);
-        tickets.issue(&ask, &proof()).unwrap().ticket
+        tickets.issue(&ask, None, &proof()).unwrap().ticket
     }
 
     fn redeem(tickets: &Tickets, ticket: &str, route: &str, origin: Option<&str>) -> Check {
@@ -327,6 +335,35 @@ mod tests {
         let (headers, proof) = (headers(None), proof());
         tokio::time::advance(Duration::from_secs(61)).await;
         let ask = ask(&headers, "chat", Purpose::Ticket);
-        assert_eq!(tickets.issue(&ask, &proof), None);
+        assert_eq!(tickets.issue(&ask, None, &proof), None);
+    }
+
+    #[tokio::test]
+    async fn a_ticket_for_a_path_is_for_that_path() {
+        let tickets = tickets(None, 30);
+        let headers = headers(PAGE);
+        let asked = ask(&headers, "chat", Purpose::Ticket);
+        // Where all questions of tests go.
+        let here = asked.original.target.path.clone();
+        for (path, is_admitted) in [(&*here, true), ("/elsewhere", false)] {
+            let issued = tickets.issue(&asked, Some(path), &proof()).unwrap();
+            let check = redeem(&tickets, &issued.ticket, "chat", PAGE);
+            assert_eq!(
+                matches!(check, Check::Admitted(_)),
+                is_admitted,
+                "{check:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_for_a_ticket_gives_none() {
+        let tickets = tickets(None, 30);
+        let headers = headers(PAGE);
+        let asked = ask(&headers, "chat", Purpose::Ticket);
+        let mut proof = proof();
+        let long = "x".repeat(TICKET_BYTES_MAX).parse().unwrap();
+        proof.headers.push(("x-long".parse().unwrap(), long));
+        assert_eq!(tickets.issue(&asked, None, &proof), None);
     }
 }
