@@ -46,11 +46,14 @@ pub(crate) async fn measure(
         for kind in order {
             let count = arguments.handshakes;
             let shown = match kind {
-                0 => ("/open", vec![String::new(); count]),
-                1 => ("/token", fresh(gateway, round, count)?),
+                0 => ("/open/", vec![String::new(); count]),
+                1 => ("/token/", fresh(gateway, round, count)?),
                 // Of a few clients that come again and again.
-                2 => ("/token", known.iter().cycle().take(count).cloned().collect()),
-                _ => ("/password", vec![password(); count]),
+                2 => (
+                    "/token/",
+                    known.iter().cycle().take(count).cloned().collect(),
+                ),
+                _ => ("/password/", vec![password(); count]),
             };
             took[kind] = turn(gateway, dialer, shown).await?;
         }

@@ -88,7 +88,7 @@ pub(crate) async fn measure(
 
 async fn open(dialer: &Dialer, token: &str) -> Result<Session, Failure> {
     let line = format!("Authorization: Bearer {token}\r\n");
-    dialer.enter("/token", &line).await
+    dialer.enter("/token/", &line).await
 }
 
 /// Milliseconds after `end` in which the Close came.

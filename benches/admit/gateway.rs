@@ -76,6 +76,7 @@ impl Gateway {
     }
 }
 
+/// Behind the last slash of a path the server would read a wish.
 fn configuration(upstream: SocketAddr) -> String {
     format!(
         r#"
@@ -101,12 +102,12 @@ htpasswd = "users"
 [route_defaults]
 upstream = "ws://{upstream}"
 [[routes]]
-path = "/open"
+path = "/open/"
 [[routes]]
-path = "/token"
+path = "/token/"
 auth = ["people"]
 [[routes]]
-path = "/password"
+path = "/password/"
 auth = ["users"]
 "#
     )
