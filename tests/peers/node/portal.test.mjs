@@ -31,7 +31,10 @@ describe('oauth2-proxy', () => {
       path = "/${name}"
       auth = ["${name}"]
       upstream = "${peer.url}"`;
+    // Each worker keeps connections of its own.
     gateway = await Gateway.start(`
+      [server]
+      workers = 1
       ${method('portal', `${proxy.address}/oauth2/auth`)}
       ${method('admins', `${proxy.address}/oauth2/auth?allowed_groups=admins`)}
       ${method('asked', `${proxy.address}/oauth2/auth`, 'recheck = "1s"')}

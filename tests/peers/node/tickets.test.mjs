@@ -29,6 +29,7 @@ describe('tickets', () => {
       secret = "${crypto.randomBytes(24).toString('hex')}"
 
       [route_defaults]
+      limits.auth_failure_rate = "off"
       auth = ["people", "tickets"]
       origins = ["${PAGE}", "${OTHER}"]
       identity_header = "X-Who"

@@ -44,6 +44,7 @@ describe('tokens of jose', () => {
       identity = "guest"
 
       [route_defaults]
+      limits.auth_failure_rate = "off"
       identity_header = "X-Who"
       upstream = "${peer.url}"
 

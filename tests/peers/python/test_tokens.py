@@ -95,6 +95,7 @@ class Published(TokenCase):
             auth = ["people"]
             identity_header = "X-Who"
             upstream = "ws://127.0.0.1:{upstream}"
+            limits.auth_failure_rate = "off"
             """)
         await self.logged("a key set was fetched")
 
@@ -245,6 +246,7 @@ class Rotation(TokenCase):
             [[routes]]
             auth = ["people"]
             upstream = "ws://127.0.0.1:{upstream}"
+            limits.auth_failure_rate = "off"
             """, environment=faster(self.SPEED))
         await self.logged("a key set was fetched")
         await self.by_header(first.sign(exp=issuer.now() + day))

@@ -235,6 +235,7 @@ impl<K: Send + Sync + 'static> Keys<K> {
         let mut standing = Standing::New;
         loop {
             wait(&schedule, &published.is_wanted).await;
+            forget(&published.is_wanted).await;
             let asked = Instant::now();
             let fetched = self.fetch(method, published).await;
             match &fetched {
@@ -280,6 +281,15 @@ async fn wait(schedule: &Schedule, is_wanted: &Notify) {
     tokio::select! {
         () = sleep_until(schedule.due()) => {}
         () = is_wanted.notified() => sleep_until(schedule.due_if_wanted()).await,
+    }
+}
+
+/// What was wanted before a fetch is answered by it.
+async fn forget(is_wanted: &Notify) {
+    tokio::select! {
+        biased;
+        () = is_wanted.notified() => {}
+        () = std::future::ready(()) => {}
     }
 }
 

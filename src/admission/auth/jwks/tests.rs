@@ -251,3 +251,14 @@ fn a_state_is_told_once() {
     );
     assert_eq!(standing.tell("people", None, true), Standing::Good);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_a_set_before_a_fetch_is_answered_by_it() {
+    let is_wanted = Notify::new();
+    is_wanted.notify_one();
+    forget(&is_wanted).await;
+    let again = tokio::time::timeout(Duration::from_secs(1), is_wanted.notified());
+    assert!(again.await.is_err(), "it is wanted still");
+    // Nobody wants it: that is no reason to wait.
+    forget(&is_wanted).await;
+}

@@ -1,0 +1,154 @@
+//! The gateway as a process of its own, with a route for each kind of credential.
+
+use crate::Arguments;
+use crate::rig::{Failure, certificate, usage};
+use crate::token::Issuer;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+const START_WITHIN: Duration = Duration::from_secs(30);
+
+/// The one user of the password file.
+pub(crate) const USER: &str = "ann";
+/// Hers.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Running; killed when it is dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) plain: SocketAddr,
+    pub(crate) secure: SocketAddr,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) issuer: Issuer,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    pub(crate) async fn start(
+        arguments: &Arguments,
+        upstream: SocketAddr,
+    ) -> Result<Self, Failure> {
+        let folder = TempDir::new()?;
+        let certificate = certificate::write(folder.path())?;
+        let issuer = Issuer::new(folder.path())?;
+        let hash = bcrypt::hash(PASSWORD, arguments.bcrypt_cost)?;
+        fs::write(folder.path().join("users"), format!("{USER}:{hash}\n"))?;
+        let toml = configuration(upstream);
+        fs::write(folder.path().join("wsgate.toml"), toml)?;
+        let mut child = Command::new(&arguments.binary)
+            .args(["run", "wsgate.toml"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let log = child.stderr.take().ok_or("no standard error")?;
+        let [plain, secure] = timeout(START_WITHIN, listening(log)).await??;
+        Ok(Self {
+            child,
+            plain,
+            secure,
+            certificate,
+            issuer,
+            _folder: folder,
+        })
+    }
+
+    /// Time on a core, so far.
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+        usage::cpu(self.id()?)
+    }
+
+    /// Resident bytes.
+    pub(crate) fn memory(&self) -> Result<u64, Failure> {
+        usage::memory(self.id()?)
+    }
+
+    fn id(&self) -> Result<u32, Failure> {
+        Ok(self.child.id().ok_or("the gateway has ended")?)
+    }
+}
+
+/// Behind the last slash of a path the server would read a wish.
+fn configuration(upstream: SocketAddr) -> String {
+    format!(
+        r#"
+[log]
+format = "json"
+access = false
+[[listeners]]
+name = "plain"
+address = "127.0.0.1:0"
+[[listeners]]
+name = "secure"
+address = "127.0.0.1:0"
+tls.certificates = [{{ cert = "server.pem", key = "server.key" }}]
+[auth.people]
+kind = "jwt"
+algorithms = ["ES256"]
+key = {{ file = "issuer.pem" }}
+issuer = "https://id.example.com/"
+audience = "chat"
+[auth.users]
+kind = "basic"
+htpasswd = "users"
+[route_defaults]
+upstream = "ws://{upstream}"
+[[routes]]
+path = "/open/"
+[[routes]]
+path = "/token/"
+auth = ["people"]
+[[routes]]
+path = "/password/"
+auth = ["users"]
+"#
+    )
+}
+
+/// The addresses of both listeners. Complaints are passed on to standard error, to the end.
+async fn listening(log: ChildStderr) -> Result<[SocketAddr; 2], Failure> {
+    let mut lines = BufReader::new(log).lines();
+    let (mut plain, mut secure) = (None, None);
+    while let Some(line) = lines.next_line().await? {
+        complain(&line);
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        // Fields stand beside the message, wherever that is.
+        let fields = event.get("fields").unwrap_or(&event);
+        if let (Some(name), Some(address)) =
+            (fields["listener"].as_str(), fields["address"].as_str())
+        {
+            let place = match name {
+                "plain" => &mut plain,
+                _ => &mut secure,
+            };
+            *place = Some(address.parse()?);
+        }
+        if let (Some(plain), Some(secure)) = (plain, secure) {
+            tokio::spawn(async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    complain(&line);
+                }
+            });
+            return Ok([plain, secure]);
+        }
+    }
+    Err("the gateway did not start".into())
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what the gateway complains of is worth reading"
+)]
+fn complain(line: &str) {
+    if !line.contains(r#""level":"INFO""#) {
+        eprintln!("gateway: {line}");
+    }
+}
