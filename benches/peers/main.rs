@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! cargo bench --bench peers -- --quick                          # some minutes
-//! cargo bench --bench peers -- --rounds 15 --write docs         # forty minutes; writes docs/benchmarks.md
+//! cargo bench --bench peers -- --rounds 15 --write docs         # an hour; writes docs/benchmarks.md
 //! cargo bench --bench peers -- --only binary-125,handshake-tls
 //! cargo bench --bench peers -- --sozu /path/to/sozu --envoy /path/to/envoy
 //! cargo bench --bench peers -- --from docs/benchmarks/results.json --write docs
