@@ -3,6 +3,7 @@
 //!
 //! A refusal is no error but normal life; what the client is told is decided elsewhere.
 
+mod ask;
 pub mod auth;
 mod concurrency;
 mod cors;
@@ -13,9 +14,11 @@ mod network;
 mod origin;
 mod original;
 mod rate;
+mod refusal;
 mod store;
 mod witness;
 
+pub use ask::{Ask, Purpose};
 pub use concurrency::{CloseHook, Seats};
 pub use cors::{CorsRefusal, CorsRule, is_preflight};
 pub use identity::Identity;
@@ -25,16 +28,13 @@ pub use network::{NetworkRefusal, NetworkRule};
 pub use origin::{OriginRefusal, OriginRule};
 pub use original::Original;
 pub use rate::{RateLimiter, housekeeping};
+pub use refusal::Refusal;
 pub use witness::Witness;
 
 use crate::config;
-use crate::http::Origin;
-use crate::tls::ClientCertificate;
-use auth::{Denial, Lifetime, Marked, Method, Proof, Requirement, Source};
-use http::Method as HttpMethod;
-use http::header::{HeaderMap, HeaderValue};
+use auth::{Lifetime, Method, Proof, Requirement, Source};
+use http::header::HeaderMap;
 use limits::Limits;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -50,43 +50,6 @@ pub struct Admission {
     limits: Limits,
 }
 
-/// What a handshake is judged by. Cannot be printed, as there are credentials in it.
-#[derive(Clone)]
-pub struct Ask<'a> {
-    /// The route's name.
-    pub route: &'a str,
-    /// As the client sent them.
-    pub headers: &'a HeaderMap,
-    /// Without the `?`.
-    pub query: Option<&'a str>,
-    /// What stood among the subprotocols, and was taken out.
-    pub credentials: &'a [Marked],
-    /// The origin that the request was sent to, to be compared with that of the page that asks;
-    /// `None` if no page does, or if its host is not one that the gateway answers for.
-    pub own_origin: Option<Origin>,
-    /// The certificate that it showed when it began TLS.
-    pub certificate: Option<&'a ClientCertificate>,
-    /// Whose limits count; `None` on a unix socket.
-    pub client: Option<IpAddr>,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// What a service that is asked about it is told.
-    pub original: Original<'a>,
-}
-
-/// What a request is for, as far as pages of other origins are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To become a session.
-    Session,
-    /// To get a ticket, by which another request becomes one.
-    Ticket,
-    /// To read: what any page may do, as browsers keep the answer from it.
-    Reading,
-    /// To change something.
-    Writing,
-}
-
 /// The handshake may enter.
 #[derive(Debug)]
 pub struct Permit {
@@ -95,41 +58,6 @@ pub struct Permit {
     /// What the session takes up, to be held for as long as it lives; nothing for other requests.
     pub seats: Seats,
     spent: Arc<[Source]>,
-}
-
-/// The handshake may not enter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The page that asks may not.
-    #[error(transparent)]
-    Origin(#[from] OriginRefusal),
-    /// No credential, or none that is good.
-    #[error("{}", if denial.is_of_a_wrong_credential() { "the credential is not good" } else { "there is no credential" })]
-    Unauthenticated {
-        /// One `WWW-Authenticate` for each method of the route.
-        challenges: Arc<[HeaderValue]>,
-        /// What the methods say.
-        #[source]
-        denial: Box<Denial>,
-    },
-    /// Who it is is known, and it may not enter.
-    #[error("the credential is good, but not for this")]
-    NotAllowed(#[source] Box<Denial>),
-    /// A service that was asked has an answer for the client.
-    #[error("the authentication service refused it")]
-    Answered(#[source] Box<Denial>),
-    /// A credential cannot be judged now.
-    #[error("credentials cannot be checked now")]
-    Unavailable {
-        /// When to come again.
-        retry_after: Duration,
-        /// What the methods say.
-        #[source]
-        denial: Box<Denial>,
-    },
-    /// There are too many.
-    #[error("{0}")]
-    OverLimit(OverLimit),
 }
 
 impl Admission {
@@ -235,16 +163,6 @@ impl Admission {
     }
 }
 
-impl Purpose {
-    /// Of an ordinary request (RFC 9110 §9.2.1).
-    pub fn of(method: &HttpMethod) -> Self {
-        match method.is_safe() {
-            true => Self::Reading,
-            false => Self::Writing,
-        }
-    }
-}
-
 impl Permit {
     /// Who it is; `None` on an open route.
     pub fn identity(&self) -> Option<&Identity> {
@@ -270,46 +188,12 @@ impl Permit {
     }
 }
 
-impl Refusal {
-    /// For logs and metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Origin(refusal) => refusal.label(),
-            Self::Unauthenticated { denial, .. } if denial.is_of_a_wrong_credential() => {
-                "bad_credential"
-            }
-            Self::Unauthenticated { .. } => "no_credential",
-            Self::NotAllowed(_) => "not_allowed",
-            Self::Answered(_) => "auth_service",
-            Self::Unavailable { .. } => "auth_unavailable",
-            Self::OverLimit(over) => over.limit.label(),
-        }
-    }
-}
-
-#[cfg(test)]
-impl<'a> Ask<'a> {
-    /// Of a program that asks for a session with these.
-    pub(crate) fn of(headers: &'a HeaderMap, query: Option<&'a str>) -> Self {
-        Self {
-            route: "",
-            headers,
-            query,
-            credentials: &[],
-            own_origin: None,
-            certificate: None,
-            client: None,
-            purpose: Purpose::Session,
-            original: Original::of_a_test(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{self, ApiKey, ApiKeys, AuthKind, AuthMethod};
     use crate::config::{CredentialSource, OriginPolicy};
+    use crate::http::Origin;
     use aws_lc_rs::digest::{SHA256, digest};
     use tempfile::NamedTempFile;
 

@@ -12,6 +12,7 @@ mod forward;
 mod htpasswd;
 mod jwks;
 mod jwt;
+mod lot;
 mod marker;
 mod password;
 mod proof;

@@ -8,7 +8,7 @@ use super::verdict::{Admission, Verdict};
 use super::{Fault, Forward, Question};
 use crate::admission::Identity;
 use crate::admission::auth::Lifetime;
-use aws_lc_rs::rand;
+use crate::admission::auth::lot::lot;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -164,13 +164,6 @@ impl Pace {
         let pause = (self.every / 10).clamp(soonest, latest);
         self.due = (now + pause).min(self.gives_up);
     }
-}
-
-fn lot() -> u8 {
-    let mut byte = [0];
-    // Without random numbers they are asked about together.
-    let _ = rand::fill(&mut byte);
-    byte[0]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! When a key set is fetched: a function of what came of the last fetch, and when that was.
 
+use crate::admission::auth::lot::lot;
 use crate::http::CacheControl;
-use aws_lc_rs::rand;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,13 +73,6 @@ impl Schedule {
 /// Up to a fifth off, by `lot`, so that not all gateways of a fleet come at once; `least` stays.
 fn shortened(pause: Duration, least: Duration, lot: u8) -> Duration {
     (pause - pause / 5 * u32::from(lot) / 255).max(least)
-}
-
-fn lot() -> u8 {
-    let mut byte = [0];
-    // Without random numbers all come at once, which is no reason not to come.
-    let _ = rand::fill(&mut byte);
-    byte[0]
 }
 
 #[cfg(test)]

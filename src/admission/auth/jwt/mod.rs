@@ -13,7 +13,7 @@ mod verifier;
 use super::jwks::{Keys, KeysError};
 use super::proof::{Fault, Lifetime, Proof};
 use super::source::Source;
-use super::{Check, MethodError, quoted};
+use super::{Check, MethodError, quoted, sources};
 use crate::admission::{Ask, Identity};
 use crate::config::{self, ClaimRule, KeySetPlace, TokenKeys};
 use claims::{Claims, Terms};
@@ -47,7 +47,6 @@ impl Jwt {
             let name = HeaderName::from_bytes(name.as_bytes());
             Ok((claim.clone(), name.map_err(|why| invalid(method, why))?))
         };
-        let source = |source| Source::new(source).map_err(|why| invalid(method, why));
         let headers = settings.claims_to_headers.iter().map(header);
         Ok(Self {
             method: method.to_owned(),
@@ -64,11 +63,7 @@ impl Jwt {
             identity_claim: settings.identity_claim.clone(),
             require_claims: settings.require_claims.clone(),
             claims_to_headers: headers.collect::<Result<_, _>>()?,
-            sources: settings
-                .sources
-                .iter()
-                .map(source)
-                .collect::<Result<_, _>>()?,
+            sources: sources(method, &settings.sources)?,
             expire_code: settings.expire_code,
         })
     }
