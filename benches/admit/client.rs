@@ -2,15 +2,13 @@
 
 use crate::gateway::Gateway;
 use crate::rig::Failure;
+use crate::trusting::trusting;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wsgate::frame::ControlFrame;
 use wsgate::http::fresh_key;
 
@@ -44,15 +42,9 @@ impl Dialer {
                 tls: None,
             });
         }
-        let mut roots = RootCertStore::empty();
-        roots.add(gateway.certificate.clone())?;
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
         Ok(Self {
             address: gateway.secure,
-            tls: Some(TlsConnector::from(Arc::new(config))),
+            tls: Some(trusting(&gateway.certificate)?),
         })
     }
 

@@ -21,6 +21,8 @@ mod gateway;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod token;
+#[path = "../rig/trusting.rs"]
+mod trusting;
 
 use clap::Parser;
 use client::Dialer;

@@ -2,18 +2,16 @@
 
 use crate::gateway::{Gateway, PASSWORD};
 use crate::rig::{Failure, header};
+use crate::trusting::trusting;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wsgate::http::fresh_key;
 
 /// Knows the way to the gateway.
@@ -36,15 +34,9 @@ pub(crate) enum Attempt {
 impl Dialer {
     /// Whoever comes has forgotten every TLS session: each handshake is a full one.
     pub(crate) fn new(gateway: &Gateway) -> Result<Self, Failure> {
-        let mut roots = RootCertStore::empty();
-        roots.add(gateway.certificate.clone())?;
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
         Ok(Self {
             address: gateway.address,
-            tls: TlsConnector::from(Arc::new(config)),
+            tls: trusting(&gateway.certificate)?,
         })
     }
 

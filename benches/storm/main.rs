@@ -21,6 +21,8 @@ mod report;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod storm;
+#[path = "../rig/trusting.rs"]
+mod trusting;
 
 use clap::Parser;
 use client::Dialer;
