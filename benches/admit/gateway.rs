@@ -1,6 +1,7 @@
 //! The gateway as a process of its own, with a route for each kind of credential.
 
 use crate::Arguments;
+use crate::listening::listening;
 use crate::rig::{Failure, certificate, usage};
 use crate::token::Issuer;
 use std::fs;
@@ -8,8 +9,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -111,44 +111,4 @@ path = "/password/"
 auth = ["users"]
 "#
     )
-}
-
-/// The addresses of both listeners. Complaints are passed on to standard error, to the end.
-async fn listening(log: ChildStderr) -> Result<[SocketAddr; 2], Failure> {
-    let mut lines = BufReader::new(log).lines();
-    let (mut plain, mut secure) = (None, None);
-    while let Some(line) = lines.next_line().await? {
-        complain(&line);
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        // Fields stand beside the message, wherever that is.
-        let fields = event.get("fields").unwrap_or(&event);
-        if let (Some(name), Some(address)) =
-            (fields["listener"].as_str(), fields["address"].as_str())
-        {
-            let place = match name {
-                "plain" => &mut plain,
-                _ => &mut secure,
-            };
-            *place = Some(address.parse()?);
-        }
-        if let (Some(plain), Some(secure)) = (plain, secure) {
-            tokio::spawn(async move {
-                while let Ok(Some(line)) = lines.next_line().await {
-                    complain(&line);
-                }
-            });
-            return Ok([plain, secure]);
-        }
-    }
-    Err("the gateway did not start".into())
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "what the gateway complains of is worth reading"
-)]
-fn complain(line: &str) {
-    if !line.contains(r#""level":"INFO""#) {
-        eprintln!("gateway: {line}");
-    }
 }

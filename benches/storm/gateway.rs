@@ -1,6 +1,7 @@
 //! The gateway as a process of its own, with TLS and passwords; what it uses of the machine.
 
 use crate::Arguments;
+use crate::listening::listening;
 use crate::rig::{Failure, certificate, usage};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -8,8 +9,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -52,8 +52,9 @@ impl Gateway {
             .kill_on_drop(true)
             .spawn()?;
         let log = child.stderr.take().ok_or("no standard error")?;
+        let [address] = timeout(START_WITHIN, listening(log)).await??;
         Ok(Self {
-            address: timeout(START_WITHIN, listening(log)).await??,
+            address,
             child,
             certificate,
             _folder: folder,
@@ -113,33 +114,4 @@ fn passwords(arguments: &Arguments) -> Result<String, Failure> {
         .chain([LIVE_USER.to_owned()])
         .map(|name| format!("{name}:{hash}\n"))
         .collect())
-}
-
-/// The address in the line that says so. Complaints are passed on to standard error, to the end.
-async fn listening(log: ChildStderr) -> Result<SocketAddr, Failure> {
-    let mut lines = BufReader::new(log).lines();
-    while let Some(line) = lines.next_line().await? {
-        complain(&line);
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if let Some(address) = event["address"].as_str() {
-            let address = address.parse()?;
-            tokio::spawn(async move {
-                while let Ok(Some(line)) = lines.next_line().await {
-                    complain(&line);
-                }
-            });
-            return Ok(address);
-        }
-    }
-    Err("the gateway did not start".into())
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "what the gateway complains of is worth reading"
-)]
-fn complain(line: &str) {
-    if !line.contains(r#""level":"INFO""#) {
-        eprintln!("gateway: {line}");
-    }
 }

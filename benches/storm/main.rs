@@ -16,6 +16,8 @@
 
 mod client;
 mod gateway;
+#[path = "../rig/listening.rs"]
+mod listening;
 mod live;
 mod report;
 #[path = "../rig/mod.rs"]
