@@ -21,6 +21,8 @@ pub struct Socket {
     family: Family,
     /// It took all that it was given last, as most always do: the next write need not ask the reactor.
     has_room: bool,
+    /// The end follows what is written next.
+    is_ending: bool,
 }
 
 /// Which sockets a socket talks to.
@@ -44,6 +46,7 @@ impl Socket {
             fd,
             family,
             has_room: true,
+            is_ending: false,
         })
     }
 
@@ -61,6 +64,7 @@ impl Socket {
             registration,
             family,
             has_room: true,
+            is_ending: false,
         })
     }
 
@@ -93,6 +97,12 @@ impl Socket {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             sent => Ok(sent?),
         }
+    }
+
+    /// Has what is written next go out together with the end of the stream, in one segment where it fits:
+    /// to shut down or to drop the socket, which must follow at once.
+    pub(super) const fn expect_end(&mut self) {
+        self.is_ending = true;
     }
 
     /// This end's address; `None` for a unix socket.
@@ -195,7 +205,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let send = |fd: &OwnedFd| net::send(fd, buf, SendFlags::NOSIGNAL);
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, self.is_ending);
+        let send = |fd: &OwnedFd| net::send(fd, buf, flags);
         self.get_mut().poll_send(cx, buf.len(), send)
     }
 
@@ -273,6 +285,20 @@ mod tests {
         stream.set_user_timeout(Duration::from_secs(60)).unwrap();
         let set = sockopt::tcp_user_timeout(stream.socket().unwrap());
         assert_eq!(set.unwrap(), 60_000);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_with_the_end_arrives_before_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut here = connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut there, _) = listener.accept().await.unwrap();
+        here.write_all(b"something, ").await.unwrap();
+        here.expect_end();
+        here.write_all(b"and goodbye").await.unwrap();
+        drop(here);
+        let mut received = Vec::new();
+        there.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"something, and goodbye");
     }
 
     #[tokio::test]
