@@ -11,7 +11,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use records::{Sink, Words, advance, broken, last_words};
+use records::{Progress, Sink, Words, advance, last_words};
 use scratch::PLAIN_CHUNK;
 use std::fmt;
 use std::future::poll_fn;
@@ -101,6 +101,7 @@ impl<S> Secure<S> {
 
     /// Whether a read would do no more than read from the socket: nothing waits here, and nothing that
     /// came before decides.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && !self.is_closed && !self.is_broken
     }
@@ -123,49 +124,72 @@ impl<S> Secure<S> {
         }
     }
 
-    /// Has rustls work on `bytes`, or on what is unfinished if there are none, and say `words`. Keeps
-    /// what it has no use for yet. Returns the length of what was sealed.
+    /// Has rustls work on `bytes`: what is unfinished from before, if anything, and what came now. Keeps
+    /// what it has no use for yet.
+    fn hear(&mut self, bytes: &mut [u8], reader: &mut ReadBuf<'_>) -> io::Result<()> {
+        let used = self.advance(bytes, reader, Words::Nothing, &mut [])?.used;
+        if used < bytes.len() || !self.partial.is_empty() {
+            self.partial = bytes[used..].to_vec();
+        }
+        Ok(())
+    }
+
+    /// Has rustls say `words`, encrypted into `room`. Returns the length of what was sealed: none where
+    /// the connection does not take words.
+    fn seal(&mut self, words: Words<'_>, room: &mut [u8]) -> io::Result<Option<usize>> {
+        // rustls wants to see what is unfinished each time, and has no news of it.
+        let mut unfinished = std::mem::take(&mut self.partial);
+        let nobody = &mut ReadBuf::new(&mut []);
+        let Progress { used, sealed } = self.advance(&mut unfinished, nobody, words, room)?;
+        self.partial = match used {
+            0 => unfinished,
+            _ => unfinished[used..].to_vec(),
+        };
+        Ok(sealed)
+    }
+
+    /// [`records::advance`], on whichever end this is.
+    #[inline(always)]
     fn advance(
         &mut self,
         bytes: &mut [u8],
         reader: &mut ReadBuf<'_>,
         words: Words<'_>,
-        sealed: &mut [u8],
-    ) -> io::Result<Option<usize>> {
+        room: &mut [u8],
+    ) -> io::Result<Progress> {
         if self.is_broken {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut unfinished = std::mem::take(&mut self.partial);
-        let is_new = !bytes.is_empty();
-        let bytes = if is_new { bytes } else { &mut unfinished };
         let mut sink = Sink {
             reader,
             overflow: &mut self.plain,
             pending: &mut self.pending,
             is_closed: &mut self.is_closed,
         };
-        let (used, result) = match &mut self.session {
-            Session::Server(end) => advance(end, bytes, &mut sink, words, sealed),
-            Session::Client(end) => advance(end, bytes, &mut sink, words, sealed),
+        let progress = match &mut self.session {
+            Session::Server(end) => advance(end, bytes, &mut sink, words, room),
+            Session::Client(end) => advance(end, bytes, &mut sink, words, room),
         };
-        match result {
-            Ok(said) => {
-                if is_new || used > 0 {
-                    self.partial = bytes[used..].to_vec();
-                } else {
-                    self.partial = unfinished;
-                }
-                Ok(said)
-            }
-            Err(error) => {
-                self.is_broken = true;
-                self.awaits = Company::Nobody;
-                match &mut self.session {
-                    Session::Server(end) => last_words(end, &mut sink),
-                    Session::Client(end) => last_words(end, &mut sink),
-                }
-                Err(broken(error))
-            }
+        if progress.is_err() {
+            self.give_up(reader);
+        }
+        progress
+    }
+
+    /// Ends all dealings with rustls; the peer is to be told why.
+    #[cold]
+    fn give_up(&mut self, reader: &mut ReadBuf<'_>) {
+        self.is_broken = true;
+        self.awaits = Company::Nobody;
+        let mut sink = Sink {
+            reader,
+            overflow: &mut self.plain,
+            pending: &mut self.pending,
+            is_closed: &mut self.is_closed,
+        };
+        match &mut self.session {
+            Session::Server(end) => last_words(end, &mut sink),
+            Session::Client(end) => last_words(end, &mut sink),
         }
     }
 
@@ -179,11 +203,17 @@ impl<S> Secure<S> {
     }
 
     /// Moves plaintext that waits to `reader`; false if there was none.
+    #[inline]
     fn hand_on(&mut self, reader: &mut ReadBuf<'_>) -> bool {
-        let waiting = &self.plain[self.taken..];
-        if waiting.is_empty() {
-            return false;
+        let waits = !self.plain.is_empty();
+        if waits {
+            self.hand_on_some(reader);
         }
+        waits
+    }
+
+    fn hand_on_some(&mut self, reader: &mut ReadBuf<'_>) {
+        let waiting = &self.plain[self.taken..];
         let len = waiting.len().min(reader.remaining());
         reader.put_slice(&waiting[..len]);
         self.taken += len;
@@ -191,7 +221,6 @@ impl<S> Secure<S> {
             self.plain = Vec::new();
             self.taken = 0;
         }
-        true
     }
 }
 
@@ -207,9 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let nobody = &mut ReadBuf::new(&mut []);
-        let mut step = self
-            .advance(&mut [], nobody, Words::Nothing, &mut [])
-            .map(drop);
+        let mut step = self.seal(Words::Nothing, &mut []).map(drop);
         loop {
             if let Err(error) = step {
                 // The last words are the reason; nobody waits until they are taken.
@@ -245,9 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
             let mut read = ReadBuf::new(&mut buffer[start..end]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
             let len = read.filled().len();
-            if len > 0 {
+            if start > 0 {
                 buffer[..start].copy_from_slice(&self.partial);
-                self.advance(&mut buffer[..start + len], reader, Words::Nothing, &mut [])?;
+            }
+            if len > 0 {
+                self.hear(&mut buffer[..start + len], reader)?;
             }
             Poll::Ready(Ok(len))
         })
@@ -255,10 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
 
     /// Writes what the socket did not take before, unless that waits for company. Ready when nothing is
     /// left to write now.
+    #[inline]
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.awaits != Company::Nobody {
+        if self.pending.is_empty() || self.awaits != Company::Nobody {
             return Poll::Ready(Ok(()));
         }
+        self.poll_drain_some(cx)
+    }
+
+    fn poll_drain_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.pending.len() {
             let io = Pin::new(&mut self.io);
             match ready!(io.poll_write(cx, &self.pending[self.sent..]))? {
@@ -274,31 +308,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
     /// Says `words` and keeps what of them the socket does not take. Nothing may be pending but what
     /// waits for company.
     fn say(&mut self, cx: &mut Context<'_>, words: Words<'_>) -> io::Result<()> {
-        scratch::outgoing(|sealed| {
-            let nobody = &mut ReadBuf::new(&mut []);
-            let Some(len) = self.advance(&mut [], nobody, words, sealed)? else {
+        scratch::outgoing(|room| {
+            let Some(len) = self.seal(words, room)? else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
-            if self.awaits == Company::Words || matches!(words, Words::Goodbye) {
-                self.awaits = Company::Nobody;
-            }
+            let sealed = &room[..len];
             if !self.pending.is_empty() || self.awaits != Company::Nobody {
-                // Something goes before, or is to go along.
-                self.pending.extend_from_slice(&sealed[..len]);
-                return match self.poll_drain(cx) {
-                    Poll::Ready(drained) => drained,
-                    Poll::Pending => Ok(()),
-                };
+                return self.send_in_company(cx, words, sealed);
             }
-            let written = match Pin::new(&mut self.io).poll_write(cx, &sealed[..len]) {
+            let written = match Pin::new(&mut self.io).poll_write(cx, sealed) {
                 Poll::Ready(written) => written?,
                 Poll::Pending => 0,
             };
             if written < len {
-                self.pending = sealed[written..len].to_vec();
+                self.pending = sealed[written..].to_vec();
             }
             Ok(())
         })
+    }
+
+    /// Sends words behind what goes before, or keeps them for what is to go along.
+    fn send_in_company(
+        &mut self,
+        cx: &mut Context<'_>,
+        words: Words<'_>,
+        sealed: &[u8],
+    ) -> io::Result<()> {
+        if self.awaits == Company::Words || matches!(words, Words::Goodbye) {
+            self.awaits = Company::Nobody;
+        }
+        self.pending.extend_from_slice(sealed);
+        match self.poll_drain(cx) {
+            Poll::Ready(drained) => drained,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Says that nothing more comes, and nothing more is said. Ready when all has gone out; the socket is

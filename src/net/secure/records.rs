@@ -71,54 +71,53 @@ pub(super) enum Words<'a> {
     Goodbye,
 }
 
-/// Takes everything that is whole out of `bytes`, then says `words`, encrypted into `sealed`.
+/// How far rustls came.
+pub(super) struct Progress {
+    /// How many bytes are used up.
+    pub(super) used: usize,
+    /// The length of what was sealed: none where the connection does not take words (yet, or any more).
+    pub(super) sealed: Option<usize>,
+}
+
+/// Takes everything that is whole out of `bytes`, then says `words`, encrypted into `room`.
 ///
-/// Returns how many of the bytes are used up, and the length of what was sealed: none where the
-/// connection does not take words (yet, or any more).
+/// Inlined, as who only listens has a shorter way to go than who speaks.
+#[inline(always)]
 pub(super) fn advance<E: End>(
     end: &mut E,
     bytes: &mut [u8],
     sink: &mut Sink<'_, '_>,
     words: Words<'_>,
-    sealed: &mut [u8],
-) -> (usize, Result<Option<usize>, Error>) {
+    room: &mut [u8],
+) -> io::Result<Progress> {
     let mut used = 0;
     loop {
-        let UnbufferedStatus { discard, state, .. } = end.process(&mut bytes[used..]);
+        let mut status = end.process(&mut bytes[used..]);
+        used += status.discard;
         let mut has_read = false;
-        let step = match state {
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+        // Handled where it lies: to move rustls' answer costs as much as all the rest here.
+        match status.state {
+            Ok(ConnectionState::ReadTraffic(ref mut traffic)) => {
+                used += sink.read(traffic)?;
                 has_read = true;
-                let read = sink.read(&mut traffic);
-                used += *read.as_ref().unwrap_or(&0);
-                read.map(drop)
             }
-            Ok(ConnectionState::EncodeTlsData(mut data)) => sink.encode(&mut data),
-            Ok(ConnectionState::TransmitTlsData(data)) => {
-                data.done();
-                Ok(())
+            Ok(ConnectionState::WriteTraffic(ref mut traffic)) => {
+                let sealed = say(traffic, words, room)?;
+                return Ok(Progress { used, sealed });
             }
-            Ok(ConnectionState::PeerClosed) => {
-                *sink.is_closed = true;
-                Ok(())
-            }
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                return (used + discard, say(&mut traffic, words, sealed));
-            }
+            Ok(ConnectionState::EncodeTlsData(ref mut data)) => encode(data, sink.pending)?,
+            Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+            Ok(ConnectionState::PeerClosed) => *sink.is_closed = true,
             Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => {
-                return (used + discard, Ok(None));
+                return Ok(Progress { used, sealed: None });
             }
             // Early data is never asked for and never accepted.
-            Ok(_) => Err(Error::General("an unknown state of TLS".to_owned())),
-            Err(error) => Err(error),
-        };
-        used += discard;
-        if let Err(error) = step {
-            return (used, Err(error));
+            Ok(_) => return Err(broken(Error::General("an unknown state of TLS".to_owned()))),
+            Err(error) => return Err(broken(error)),
         }
         if has_read && used == bytes.len() && matches!(words, Words::Nothing) && !end.has_words() {
             // As nearly always: to ask again would be to hear that nothing is left.
-            return (used, Ok(None));
+            return Ok(Progress { used, sealed: None });
         }
     }
 }
@@ -129,7 +128,9 @@ pub(super) fn last_words<E: End>(end: &mut E, sink: &mut Sink<'_, '_>) {
     while end.has_words() {
         let said = match end.process(&mut []).state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => sink.read(&mut traffic),
-            Ok(ConnectionState::EncodeTlsData(mut data)) => sink.encode(&mut data).map(|()| 0),
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                encode(&mut data, sink.pending).map(|()| 0)
+            }
             _ => return,
         };
         if said.is_err() {
@@ -141,63 +142,76 @@ pub(super) fn last_words<E: End>(end: &mut E, sink: &mut Sink<'_, '_>) {
 fn say<D>(
     traffic: &mut WriteTraffic<'_, D>,
     words: Words<'_>,
-    sealed: &mut [u8],
-) -> Result<Option<usize>, Error> {
+    room: &mut [u8],
+) -> io::Result<Option<usize>> {
     let said = match words {
         Words::Nothing => return Ok(None),
-        Words::Plaintext(plain) => traffic.encrypt(plain, sealed),
-        Words::Goodbye => traffic.queue_close_notify(sealed),
+        Words::Plaintext(plain) => traffic.encrypt(plain, room),
+        Words::Goodbye => traffic.queue_close_notify(room),
     };
     match said {
         Ok(len) => Ok(Some(len)),
-        Err(EncryptError::EncryptExhausted) => Err(Error::EncryptError),
-        Err(EncryptError::InsufficientSize(_)) => Err(Error::General(
+        Err(EncryptError::EncryptExhausted) => Err(broken(Error::EncryptError)),
+        Err(EncryptError::InsufficientSize(_)) => Err(broken(Error::General(
             "a record is larger than the room for it".to_owned(),
-        )),
+        ))),
     }
 }
 
 impl Sink<'_, '_> {
     /// Takes the plaintext of all records that are there; says how many bytes more are used up by that.
-    fn read<D>(&mut self, traffic: &mut ReadTraffic<'_, '_, D>) -> Result<usize, Error> {
+    #[inline]
+    fn read<D>(&mut self, traffic: &mut ReadTraffic<'_, '_, D>) -> io::Result<usize> {
         let mut used = 0;
         while let Some(record) = traffic.next_record() {
             let AppDataRecord {
                 payload, discard, ..
-            } = record?;
+            } = record.map_err(broken)?;
             self.take(payload);
             used += discard;
         }
         Ok(used)
     }
 
+    #[inline]
     fn take(&mut self, plain: &[u8]) {
         // Order holds: once something has overflowed, everything behind it does.
+        if self.overflow.is_empty() && plain.len() <= self.reader.remaining() {
+            self.reader.put_slice(plain);
+        } else {
+            self.overflow_with(plain);
+        }
+    }
+
+    #[cold]
+    fn overflow_with(&mut self, plain: &[u8]) {
         let fits = match self.overflow.is_empty() {
-            true => plain.len().min(self.reader.remaining()),
+            true => self.reader.remaining(),
             false => 0,
         };
         self.reader.put_slice(&plain[..fits]);
         self.overflow.extend_from_slice(&plain[fits..]);
     }
+}
 
-    fn encode<D>(&mut self, data: &mut EncodeTlsData<'_, D>) -> Result<(), Error> {
-        let start = self.pending.len();
-        let encoded = match data.encode(&mut []) {
-            Err(EncodeError::InsufficientSize(needed)) => {
-                self.pending.resize(start + needed.required_size, 0);
-                data.encode(&mut self.pending[start..])
-            }
-            encoded => encoded,
-        };
-        match encoded {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::General(error.to_string())),
+/// Has what rustls says of its own wait behind what is pending.
+fn encode<D>(data: &mut EncodeTlsData<'_, D>, pending: &mut Vec<u8>) -> io::Result<()> {
+    let start = pending.len();
+    let encoded = match data.encode(&mut []) {
+        Err(EncodeError::InsufficientSize(needed)) => {
+            pending.resize(start + needed.required_size, 0);
+            data.encode(&mut pending[start..])
         }
+        encoded => encoded,
+    };
+    match encoded {
+        Ok(_) => Ok(()),
+        Err(error) => Err(broken(Error::General(error.to_string()))),
     }
 }
 
 /// rustls' error as one of a stream.
-pub(super) fn broken(error: Error) -> io::Error {
+#[cold]
+fn broken(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }

@@ -9,32 +9,38 @@ pub(super) const PLAIN_CHUNK: usize = 64 * 1024;
 /// Room for its ciphertext: what a record adds is below 64 bytes for each 16 KiB (RFC 8446 §5.2).
 const SEALED_ROOM: usize = PLAIN_CHUNK + (PLAIN_CHUNK / 16384 + 1) * 64;
 
+type Place = Cell<Option<Box<[u8]>>>;
+
 thread_local! {
-    static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static INCOMING: Place = const { Cell::new(None) };
+    static OUTGOING: Place = const { Cell::new(None) };
 }
 
 /// Lends the buffer for ciphertext from a socket.
+#[inline]
 pub(super) fn incoming<R>(job: impl FnOnce(&mut [u8]) -> R) -> R {
-    lend(&INCOMING, CIPHER_ROOM, job)
+    INCOMING.with(|place| lend(place, CIPHER_ROOM, job))
 }
 
 /// Lends the buffer for ciphertext to a socket.
+#[inline]
 pub(super) fn outgoing<R>(job: impl FnOnce(&mut [u8]) -> R) -> R {
-    lend(&OUTGOING, SEALED_ROOM, job)
+    OUTGOING.with(|place| lend(place, SEALED_ROOM, job))
 }
 
 /// The buffer is away while it is lent: who asks within gets another, for once.
-fn lend<R>(
-    place: &'static std::thread::LocalKey<Cell<Vec<u8>>>,
-    room: usize,
-    job: impl FnOnce(&mut [u8]) -> R,
-) -> R {
-    let mut buffer = place.take();
-    buffer.resize(room, 0);
+#[inline]
+fn lend<R>(place: &Place, room: usize, job: impl FnOnce(&mut [u8]) -> R) -> R {
+    let mut buffer = place.take().unwrap_or_else(|| made(room));
     let result = job(&mut buffer);
-    place.set(buffer);
+    place.set(Some(buffer));
     result
+}
+
+/// Out of line, and cleared by the system: of the buffer, only what is used takes memory.
+#[cold]
+fn made(room: usize) -> Box<[u8]> {
+    vec![0; room].into_boxed_slice()
 }
 
 #[cfg(test)]
