@@ -34,14 +34,14 @@ fn judge_header(bencher: Bencher<'_, '_>, payload_len: u64) {
 
 /// Many small messages, as they come out of one read.
 #[divan::bench(args = [1, 16, 256])]
-fn judge_short_ones(bencher: Bencher<'_, '_>, count: usize) {
+fn judge_whole_ones(bencher: Bencher<'_, '_>, count: usize) {
     let header = Header {
         opcode: Opcode::Binary,
         ..header(125)
     };
     let bytes = [&*header.encode(), &[0; 125]].concat().repeat(count);
     let messages = Messages::new(Sender::Client, false);
-    bencher.bench_local(|| messages.short_ones(black_box(&bytes), Some(16 << 20)).len);
+    bencher.bench_local(|| messages.whole_ones(black_box(&bytes), Some(16 << 20)).len);
 }
 
 #[divan::bench(args = [125, 4096, 65536])]

@@ -139,7 +139,7 @@ impl std::ops::Deref for EncodedHeader {
 }
 
 pub(super) const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
+pub(super) const RSV1: u8 = 0x40;
 const RSV2_AND_RSV3: u8 = 0x30;
 pub(super) const MASKED: u8 = 0x80;
 

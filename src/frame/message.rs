@@ -1,7 +1,7 @@
 //! Which header may follow which (RFC 6455 §5.4, §5.1; RFC 7692 §6): the rules that need to know
 //! who sends and what came before. One value per direction; payload never comes here.
 
-use super::header::{FIN, MASKED};
+use super::header::{FIN, MASKED, RSV1};
 use super::{Header, Opcode, Violation};
 
 /// Who sends the frames; it decides about the mask.
@@ -24,7 +24,7 @@ pub enum Part {
     Control,
 }
 
-/// Whole messages of one short frame each, one behind the other.
+/// Whole messages of one frame each, one behind the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Run {
     /// Bytes, headers among them.
@@ -61,31 +61,58 @@ impl Messages {
         self.sender
     }
 
-    /// The binary messages at the start of `bytes`, as long as each is a single whole frame of at most 125
-    /// bytes that keeps every rule: what comes in numbers is this, and two bytes say all of it. What follows
-    /// is for [`Self::accept`].
-    pub fn short_ones(&self, bytes: &[u8], limit: Option<u64>) -> Run {
+    /// The messages at the start of `bytes` into which nobody looks, binary or compressed, as long as each is a
+    /// single whole frame of less than 64 KiB that keeps every rule: what comes in numbers is this, and a few
+    /// bytes say all of it. What follows is for [`Self::accept`].
+    #[inline]
+    pub fn whole_ones(&self, bytes: &[u8], limit: Option<u64>) -> Run {
         let mut run = Run::default();
         if self.open.is_some() {
             return run;
         }
+        let longest = limit.unwrap_or(u64::MAX);
+        while let Some((header_len, payload_len)) = self.whole_opaque_frame(&bytes[run.len..]) {
+            if payload_len as u64 > longest {
+                break;
+            }
+            run.len += header_len + payload_len;
+            run.messages += 1;
+            run.payload += payload_len as u64;
+        }
+        run
+    }
+
+    /// The lengths of header and payload of the frame at the start of `bytes`, if it is such a one.
+    #[inline]
+    fn whole_opaque_frame(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let &[first, second] = bytes.first_chunk()?;
+        let is_plain = first == FIN | Opcode::Binary.bits();
         let (mask, key_len) = match self.sender {
             Sender::Client => (MASKED, 4),
             Sender::Server => (0, 0),
         };
-        let longest = limit.map_or(125, |limit| limit.min(125));
-        while let Some([first, second]) = bytes[run.len..].first_chunk() {
-            let payload_len = second & !MASKED;
-            let end = run.len + 2 + key_len + usize::from(payload_len);
-            let is_whole = *first == FIN | Opcode::Binary.bits() && end <= bytes.len();
-            if !is_whole || second & MASKED != mask || u64::from(payload_len) > longest {
-                break;
-            }
-            run.len = end;
-            run.messages += 1;
-            run.payload += u64::from(payload_len);
+        if !(is_plain || self.is_compressed_message(first)) || second & MASKED != mask {
+            return None;
         }
-        run
+        let (key_at, payload_len) = match second & !MASKED {
+            127 => return None,
+            126 => {
+                let &[_, _, high, low] = bytes.first_chunk()?;
+                (4, u16::from_be_bytes([high, low]))
+            }
+            short => (2, u16::from(short)),
+        };
+        let (header_len, payload_len) = (key_at + key_len, usize::from(payload_len));
+        let is_shortest = key_at == 2 || payload_len > 125;
+        (is_shortest && header_len + payload_len <= bytes.len())
+            .then_some((header_len, payload_len))
+    }
+
+    /// Whether the first byte of a frame is that of a whole compressed message.
+    const fn is_compressed_message(&self, first: u8) -> bool {
+        const TEXT: u8 = FIN | RSV1 | Opcode::Text.bits();
+        const BINARY: u8 = FIN | RSV1 | Opcode::Binary.bits();
+        self.deflate && matches!(first, TEXT | BINARY)
     }
 
     /// Judges the next header. A control frame changes nothing and may be judged again.
@@ -277,11 +304,13 @@ mod tests {
         assert_eq!(judge(Sender::Server, &bare), Ok(Part::Text));
     }
 
-    /// Frames of which most could be among short ones, whether a client or a server sends them.
-    fn short_traffic() -> impl Strategy<Value = Vec<u8>> {
+    /// Frames of which most could be among whole ones, whether a client or a server sends them.
+    fn traffic() -> impl Strategy<Value = Vec<u8>> {
         let opcode = prop_oneof![6 => Just(Binary), 1 => Just(Text), 1 => Just(Ping), 1 => Just(Continuation)];
         let often = || prop::bool::weighted(0.9);
-        let one = (opcode, often(), often(), often(), 0..128_u64);
+        let payload_len =
+            prop_oneof![9 => 0..128_u64, 1 => 400..500_u64, 1 => 0xFFF8..0x1_0008_u64];
+        let one = (opcode, often(), often(), often(), payload_len);
         proptest::collection::vec(one, 0..9).prop_map(|frames| {
             let mut bytes = Vec::new();
             for (opcode, fin, is_masked, is_plain, payload_len) in frames {
@@ -301,39 +330,40 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_ones_are_what_would_be_accepted_one_by_one(
-            bytes in short_traffic(),
-            end in 0..1200_usize,
+        fn whole_ones_are_what_would_be_accepted_one_by_one(
+            bytes in traffic(),
+            missing in prop_oneof![Just(0), 0..1200_usize],
+            deflate: bool,
             sender in prop_oneof![Just(Sender::Client), Just(Sender::Server)],
-            limit in prop_oneof![Just(None), (0..130_u64).prop_map(Some)],
+            limit in prop_oneof![Just(None), (0..130_u64).prop_map(Some), (400..0x1_0008_u64).prop_map(Some)],
         ) {
-            let bytes = &bytes[..end.min(bytes.len())];
-            let mut one_by_one = Messages::new(sender, false);
+            let bytes = &bytes[..bytes.len().saturating_sub(missing)];
+            let mut one_by_one = Messages::new(sender, deflate);
             let mut expected = Run::default();
             while let Ok(Some(header)) = Header::parse(&bytes[expected.len..]) {
                 let end = expected.len + header.header_len + header.payload_len as usize;
-                let is_short = header.opcode == Binary && header.fin && header.payload_len <= 125;
-                if !is_short || end > bytes.len() || one_by_one.accept(&header, limit).is_err() {
+                let is_candidate = header.fin && header.payload_len < 1 << 16 && end <= bytes.len();
+                if !is_candidate || one_by_one.accept(&header, limit) != Ok(Part::Opaque) {
                     break;
                 }
                 expected.len = end;
                 expected.messages += 1;
                 expected.payload += header.payload_len;
             }
-            prop_assert_eq!(Messages::new(sender, false).short_ones(bytes, limit), expected);
+            prop_assert_eq!(Messages::new(sender, deflate).whole_ones(bytes, limit), expected);
         }
     }
 
     #[test]
-    fn inside_a_message_there_are_no_short_ones() {
+    fn inside_a_message_there_are_no_whole_ones() {
         let mut messages = Messages::new(Sender::Server, false);
         let whole = [0x82, 1, b'x'];
-        assert_eq!(messages.short_ones(&whole, None).len, 3);
+        assert_eq!(messages.whole_ones(&whole, None).len, 3);
         let first = Header {
             mask: None,
             ..frame(Binary, MORE, 1)
         };
         messages.accept(&first, None).unwrap();
-        assert_eq!(messages.short_ones(&whole, None), Run::default());
+        assert_eq!(messages.whole_ones(&whole, None), Run::default());
     }
 }

@@ -12,13 +12,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A TCP or unix stream socket. It stays on the thread that attached it: polled by another one, it
-/// fails.
+/// A TCP or unix stream socket. It stays on the thread that attached it: to wait for it on
+/// another one fails.
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
     registration: Registration,
     family: Family,
+    /// It took all that it was given last, as most always do: the next write need not ask the reactor.
+    has_room: bool,
+    /// The end follows what is written next.
+    is_ending: bool,
 }
 
 /// Which sockets a socket talks to.
@@ -41,6 +45,8 @@ impl Socket {
             registration: Registration::new(&fd, Phase::Connected)?,
             fd,
             family,
+            has_room: true,
+            is_ending: false,
         })
     }
 
@@ -57,6 +63,8 @@ impl Socket {
             fd,
             registration,
             family,
+            has_room: true,
+            is_ending: false,
         })
     }
 
@@ -67,9 +75,8 @@ impl Socket {
     /// What the system says.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| {
-            self.poll_io(cx, Way::Read, || {
-                Ok(net::recv(&self.fd, &mut *buf, RecvFlags::PEEK)?.0)
-            })
+            let look = || Ok(net::recv(&self.fd, &mut *buf, RecvFlags::PEEK)?.0);
+            self.poll_receive(cx, look)
         })
         .await
     }
@@ -90,6 +97,12 @@ impl Socket {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             sent => Ok(sent?),
         }
+    }
+
+    /// Has what is written next go out together with the end of the stream, in one segment where it fits:
+    /// to shut down or to drop the socket, which must follow at once.
+    pub(super) const fn expect_end(&mut self) {
+        self.is_ending = true;
     }
 
     /// This end's address; `None` for a unix socket.
@@ -133,17 +146,29 @@ impl Socket {
         }
     }
 
-    fn poll_io<T>(
+    #[inline]
+    fn poll_receive<T>(
         &self,
         cx: &mut Context<'_>,
-        way: Way,
-        transfer: impl FnMut() -> Result<T, Errno>,
+        receive: impl FnMut() -> Result<T, Errno>,
     ) -> Poll<io::Result<T>> {
-        self.registration.poll_io(cx, &self.fd, way, transfer)
+        self.registration
+            .poll_io(cx, &self.fd, Way::Read, false, receive)
     }
 
-    /// What came of a write of `len` bytes.
-    fn written(&self, sent: usize, len: usize) -> Poll<io::Result<usize>> {
+    /// Has `send` write `len` bytes, or as many as there is room for.
+    #[inline]
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        mut send: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        let registration = &self.registration;
+        let send = || send(&self.fd);
+        let sent = registration.poll_io(cx, &self.fd, Way::Write, self.has_room, send);
+        self.has_room = matches!(sent, Poll::Ready(Ok(sent)) if sent == len);
+        let sent = ready!(sent)?;
         if sent < len {
             self.registration.drained(Way::Write);
         }
@@ -152,12 +177,13 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (len, room) = ready!(self.poll_io(cx, Way::Read, || {
+        let (len, room) = ready!(self.poll_receive(cx, || {
             // It may be as it came from the allocator: it is cleared only when it is needed.
             let room = buf.initialize_unfilled();
             let len = net::recv(&self.fd, &mut *room, RecvFlags::empty())?.0;
@@ -173,14 +199,16 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let send = || net::send(&self.fd, buf, SendFlags::NOSIGNAL);
-        let sent = ready!(self.poll_io(cx, Way::Write, send))?;
-        self.written(sent, buf.len())
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, self.is_ending);
+        let send = |fd: &OwnedFd| net::send(fd, buf, flags);
+        self.get_mut().poll_send(cx, buf.len(), send)
     }
 
     fn poll_write_vectored(
@@ -192,9 +220,9 @@ impl AsyncWrite for Socket {
         if let [buf] = bufs {
             return self.poll_write(cx, buf);
         }
-        let send = || rustix::io::writev(&self.fd, bufs);
-        let sent = ready!(self.poll_io(cx, Way::Write, send))?;
-        self.written(sent, bufs.iter().map(|buf| buf.len()).sum())
+        let len = bufs.iter().map(|buf| buf.len()).sum();
+        let send = |fd: &OwnedFd| rustix::io::writev(fd, bufs);
+        self.get_mut().poll_send(cx, len, send)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -237,6 +265,8 @@ mod tests {
     use super::*;
     use crate::net::{Stream, attached, connect};
     use std::os::unix::net::UnixStream;
+    use std::sync::{Arc, Mutex};
+    use std::task::Wake;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::timeout;
@@ -255,6 +285,20 @@ mod tests {
         stream.set_user_timeout(Duration::from_secs(60)).unwrap();
         let set = sockopt::tcp_user_timeout(stream.socket().unwrap());
         assert_eq!(set.unwrap(), 60_000);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_with_the_end_arrives_before_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut here = connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut there, _) = listener.accept().await.unwrap();
+        here.write_all(b"something, ").await.unwrap();
+        here.expect_end();
+        here.write_all(b"and goodbye").await.unwrap();
+        drop(here);
+        let mut received = Vec::new();
+        there.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"something, and goodbye");
     }
 
     #[tokio::test]
@@ -350,6 +394,40 @@ mod tests {
             () = others => {}
         }
         assert_eq!(turns, 3);
+    }
+
+    /// Who, when woken, hangs up and dials anew.
+    #[derive(Default)]
+    struct Meddler(Mutex<Vec<(Socket, Socket)>>);
+
+    impl Wake for Meddler {
+        fn wake(self: Arc<Self>) {
+            let dropped = std::mem::replace(&mut *self.0.lock().unwrap(), vec![pair(), pair()]);
+            drop(dropped);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_woken_may_use_sockets_at_once() {
+        let (mut here, mut there) = pair();
+        let meddler = Arc::new(Meddler(Mutex::new(vec![pair()])));
+        let waker = meddler.clone().into();
+        let mut room = [0; 8];
+        let mut reading = ReadBuf::new(&mut room);
+        let read = Pin::new(&mut there).poll_read(&mut Context::from_waker(&waker), &mut reading);
+        assert!(read.is_pending());
+        here.write_all(b"news").await.unwrap();
+        // The reactor has told of them.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(there.read(&mut room).await.unwrap(), 4);
+        let mut made = std::mem::take(&mut *meddler.0.lock().unwrap());
+        assert_eq!(made.len(), 2, "it was woken");
+        for (one, other) in &mut made {
+            one.write_all(b"hello").await.unwrap();
+            assert_eq!(other.read(&mut room).await.unwrap(), 5);
+        }
     }
 
     #[test]

@@ -72,11 +72,14 @@ impl Stream {
         }
     }
 
-    /// Has what is written next go out together with what ends the stream, where that takes a word. The
-    /// end must follow at once, and nothing may be left to flush.
-    pub fn expect_end(&mut self) {
-        if let Self::Tls(stream) = self {
-            stream.expect_end();
+    /// Has what is written next go out together with what ends the stream. The end must follow at once,
+    /// and nothing may be left to flush.
+    pub fn expect_end(&mut self, cx: &Context<'_>) {
+        match self {
+            Self::Tls(stream) => stream.expect_end(),
+            // To drop a socket that has something to be read resets it: what it was to say must be out by then.
+            Self::Plain(socket) if socket.is_drained(cx) => socket.expect_end(),
+            Self::Plain(_) | Self::Memory(_) => {}
         }
     }
 

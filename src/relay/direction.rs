@@ -119,53 +119,58 @@ impl Direction {
     }
 
     /// Judges the next bytes, of which there is at least one.
+    #[inline(always)]
     pub(super) fn scan(&mut self, bytes: &[u8], judge: &mut Judge<'_>) -> Step {
-        let mut forward = 0;
-        let mut passed = Totals::default();
-        let then = loop {
-            if !judge.stop_at_boundary {
-                forward += self.take_short_ones(&bytes[forward..], judge.limit, &mut passed);
-            }
-            if forward == bytes.len() {
-                break Then::More;
-            }
-            match self.advance(&bytes[forward..], judge, &mut passed) {
-                Ok(Progress::Passed(len)) => {
-                    forward += len;
-                    let is_more = forward < bytes.len();
-                    if is_more && judge.stop_at_boundary && self.at_boundary() {
-                        break Then::Boundary;
-                    }
-                }
-                Ok(Progress::Incomplete) => break Then::More,
-                Ok(Progress::OurPong(len)) => break Then::OurPong(len),
-                Ok(Progress::Close { len, code }) => break Then::Close { len, code },
-                Err(violation) => break Then::Violation(violation),
-            }
+        let mut step = Step {
+            forward: 0,
+            passed: Totals::default(),
+            then: Then::More,
         };
-        if forward >= TELLING {
-            self.is_dense = passed.frames * DENSE > forward as u64;
+        if !judge.stop_at_boundary {
+            self.take_whole_ones(bytes, judge.limit, &mut step);
         }
-        Step {
-            forward,
-            passed,
-            then,
+        if step.forward < bytes.len() {
+            self.look_closely(bytes, judge, &mut step);
         }
+        if step.forward >= TELLING {
+            self.is_dense = step.passed.frames * DENSE > step.forward as u64;
+        }
+        step
     }
 
-    /// Takes what needs no more than a glance; says how many bytes that is.
-    fn take_short_ones(&mut self, bytes: &[u8], limit: Option<u64>, passed: &mut Totals) -> usize {
+    /// Takes what needs no more than a glance.
+    #[inline(always)]
+    fn take_whole_ones(&mut self, bytes: &[u8], limit: Option<u64>, step: &mut Step) {
         if self.frame.is_some() {
-            return 0;
+            return;
         }
-        let run = self.messages.short_ones(bytes, limit);
+        let run = self.messages.whole_ones(&bytes[step.forward..], limit);
         self.saw_data |= run.messages > 0;
-        *passed += Totals {
+        step.forward += run.len;
+        step.passed += Totals {
             frames: run.messages,
             messages: run.messages,
             bytes: run.payload,
         };
-        run.len
+    }
+
+    /// Takes what is left, frame by frame where a glance does not do.
+    #[inline(never)]
+    fn look_closely(&mut self, bytes: &[u8], judge: &mut Judge<'_>, step: &mut Step) {
+        while step.forward < bytes.len() {
+            match self.advance(&bytes[step.forward..], judge, &mut step.passed) {
+                Ok(Progress::Passed(len)) => step.forward += len,
+                Ok(Progress::Incomplete) => return,
+                Ok(Progress::OurPong(len)) => return step.then = Then::OurPong(len),
+                Ok(Progress::Close { len, code }) => return step.then = Then::Close { len, code },
+                Err(violation) => return step.then = Then::Violation(violation),
+            }
+            if !judge.stop_at_boundary {
+                self.take_whole_ones(bytes, judge.limit, step);
+            } else if self.at_boundary() && step.forward < bytes.len() {
+                return step.then = Then::Boundary;
+            }
+        }
     }
 
     /// Takes one frame, or what is there of it. On a violation nothing of `bytes` may go on.

@@ -1,5 +1,8 @@
 //! One direction at work: reads from one leg, has the bytes judged, writes them to the other, and says
 //! between its frames what the gateway itself has to say there.
+//!
+//! The kernel's work between two messages leaves nothing of this in the processor's caches: what every message
+//! passes through is inlined into one short piece, what few do is kept out of it.
 
 use super::buffer::{self, Buffers, READ_SIZE_FOR_DENSE};
 use super::cashier::Stop;
@@ -74,7 +77,15 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Writes what waits for the leg, and what the gateway has to say to it.
+    #[inline]
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
+        if !self.to.is_silent() {
+            self.write_what_waits(cx);
+        }
+    }
+
+    #[inline(never)]
+    fn write_what_waits(&mut self, cx: &mut Context<'_>) {
         let before = self.to.outlet.condition();
         let _ = self.to.poll_clear(cx, self.now);
         if self.to.wants_word() {
@@ -95,6 +106,7 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Reads once and passes on what came.
+    #[inline(always)]
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         if self.is_throttled() {
             return self.resume(cx);
@@ -125,6 +137,7 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Takes bytes that the leg sent: what was carried over and what came now.
+    #[inline(always)]
     pub(super) fn receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -135,7 +148,10 @@ impl<S: Wire> Lane<'_, S> {
             return None;
         }
         let before = self.to.outlet.condition();
-        let passed = self.pass_in_time(cx, bytes, scratch);
+        let passed = match self.paced {
+            None => self.pass(cx, bytes, scratch),
+            Some(_) => self.pass_in_time(cx, bytes, scratch),
+        };
         self.compare(before);
         match passed {
             Ok(rest) => {
@@ -149,7 +165,8 @@ impl<S: Wire> Lane<'_, S> {
         }
     }
 
-    /// Sends on as much as the limits admit, if there are any, and keeps the rest until they do.
+    /// Sends on as much as the limits admit, and keeps the rest until they do.
+    #[inline(never)]
     fn pass_in_time<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -175,6 +192,7 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Goes on with what was kept, once it may pass.
+    #[inline(never)]
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         let is_free = self.is_free();
         let Some(Paced { pace, .. }) = &mut self.paced else {
@@ -213,6 +231,7 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// Sends on what may go on; returns the bytes that must be seen again.
+    #[inline(always)]
     fn pass<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -253,6 +272,7 @@ impl<S: Wire> Lane<'_, S> {
     }
 
     /// A Close goes on as it is, unless the other leg is told something else.
+    #[inline(never)]
     fn close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16) {
         self.from.closes.close_received = Some(code);
         if self.to.takes_close() {
@@ -267,6 +287,7 @@ impl<S: Wire> Lane<'_, S> {
 
     /// Says at a frame boundary what the gateway has to say. A leg that is inside a frame which will never
     /// end cannot be told.
+    #[inline(never)]
     fn speak(&mut self, cx: &mut Context<'_>) {
         if !self.to.takes_frames() {
             return;

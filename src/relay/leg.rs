@@ -190,7 +190,7 @@ impl<S: Wire> Leg<S> {
     /// Sends a Close. The second of the two is followed by the end of the stream at once.
     pub(super) fn send_close(&mut self, cx: &mut Context<'_>, frame: &[u8], code: u16, now: Tick) {
         if self.closes.close_received.is_some() && self.outlet.is_clear() {
-            self.stream.expect_end();
+            self.stream.expect_end(cx);
         }
         self.send(cx, frame, now);
         self.closes.close_sent = Some(code);

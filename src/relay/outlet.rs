@@ -12,13 +12,11 @@ use tokio::io::AsyncWrite;
 /// The writing side of a leg.
 #[derive(Debug)]
 pub(super) struct Outlet {
+    /// What the stream did not take.
     backlog: Option<Box<Backlog>>,
     /// When the leg last took a byte while more was waiting, or when it broke.
     stalled_since: Tick,
-    /// Why nothing can be written any more.
-    broken: Option<io::ErrorKind>,
-    /// The stream itself (TLS) still holds bytes.
-    flushing: bool,
+    condition: Condition,
     /// The last read was more than the leg took at once.
     is_slow: bool,
 }
@@ -32,9 +30,12 @@ struct Backlog {
 /// How an outlet stands; a session that sees it change looks at its deadlines again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
+    /// All is written: to the socket, not only into the stream.
     Clear,
+    /// Something is in the backlog, or still in the stream itself (TLS).
     Waiting,
-    Broken,
+    /// Nothing can be written any more, and why.
+    Broken(io::ErrorKind),
 }
 
 impl Outlet {
@@ -42,31 +43,25 @@ impl Outlet {
         Self {
             backlog: None,
             stalled_since: Tick::NEVER,
-            broken: None,
-            flushing: false,
+            condition: Condition::Clear,
             is_slow: false,
         }
     }
 
-    /// Whether all is written: to the socket, not only into the stream.
+    /// Whether nothing is left to write.
     pub(super) const fn is_clear(&self) -> bool {
-        self.backlog.is_none() && !self.flushing
+        !matches!(self.condition, Condition::Waiting)
     }
 
     pub(super) const fn condition(&self) -> Condition {
-        match (self.broken, self.is_clear()) {
-            (Some(_), _) => Condition::Broken,
-            (None, true) => Condition::Clear,
-            (None, false) => Condition::Waiting,
-        }
+        self.condition
     }
 
     /// When the leg last took a byte while there was something to write; `NEVER` if there is nothing.
     pub(super) const fn stalled_since(&self) -> Tick {
-        if self.is_clear() {
-            Tick::NEVER
-        } else {
-            self.stalled_since
+        match self.condition {
+            Condition::Waiting => self.stalled_since,
+            Condition::Clear | Condition::Broken(_) => Tick::NEVER,
         }
     }
 
@@ -80,15 +75,17 @@ impl Outlet {
 
     /// Why nothing can be written any more.
     pub(super) const fn broken(&self) -> Option<io::ErrorKind> {
-        self.broken
+        match self.condition {
+            Condition::Broken(why) => Some(why),
+            Condition::Clear | Condition::Waiting => None,
+        }
     }
 
     /// Since when nothing can be written any more; `NEVER` if something can.
     pub(super) const fn broken_since(&self) -> Tick {
-        if self.broken.is_some() {
-            self.stalled_since
-        } else {
-            Tick::NEVER
+        match self.condition {
+            Condition::Broken(_) => self.stalled_since,
+            Condition::Clear | Condition::Waiting => Tick::NEVER,
         }
     }
 
@@ -104,13 +101,14 @@ impl Outlet {
     /// Gives up: what waits is dropped, and so is what comes.
     pub(super) fn give_up(&mut self, why: io::ErrorKind, now: Tick) {
         self.backlog = None;
-        self.flushing = false;
-        if self.broken.replace(why).is_none() {
+        if self.broken().is_none() {
             self.stalled_since = now;
         }
+        self.condition = Condition::Broken(why);
     }
 
     /// Writes `bytes` behind all that was sent before, now or as soon as the leg takes them.
+    #[inline]
     pub(super) fn send<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -118,7 +116,7 @@ impl Outlet {
         bytes: &[u8],
         now: Tick,
     ) {
-        if self.broken.is_some() || bytes.is_empty() {
+        if self.broken().is_some() || bytes.is_empty() {
             return;
         }
         if let Some(backlog) = &mut self.backlog {
@@ -126,20 +124,24 @@ impl Outlet {
             return;
         }
         let mut written = 0;
-        let all = write_all(stream, cx, bytes, &mut written);
-        match all {
+        match write_all(stream, cx, bytes, &mut written) {
             Poll::Ready(Ok(())) => {
                 self.is_slow = false;
                 let _ = self.poll_flush(stream, cx, now);
             }
             Poll::Ready(Err(error)) => self.give_up(error.kind(), now),
-            Poll::Pending => {
-                self.is_slow = true;
-                self.stalled_since = now;
-                let bytes = bytes[written..].to_vec();
-                self.backlog = Some(Box::new(Backlog { bytes, written: 0 }));
-            }
+            Poll::Pending => self.keep(&bytes[written..], now),
         }
+    }
+
+    /// Keeps what the stream did not take.
+    #[inline(never)]
+    fn keep(&mut self, rest: &[u8], now: Tick) {
+        self.is_slow = true;
+        self.stalled_since = now;
+        self.condition = Condition::Waiting;
+        let bytes = rest.to_vec();
+        self.backlog = Some(Box::new(Backlog { bytes, written: 0 }));
     }
 
     /// Goes on writing what waits.
@@ -159,15 +161,15 @@ impl Outlet {
                 Ok(()) => self.backlog = None,
                 Err(error) => self.give_up(error.kind(), now),
             }
-            self.flushing = self.broken.is_none();
         }
-        if self.flushing {
-            self.poll_flush(stream, cx, now)
-        } else {
+        if self.is_clear() {
             Poll::Ready(())
+        } else {
+            self.poll_flush(stream, cx, now)
         }
     }
 
+    #[inline]
     fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -175,13 +177,13 @@ impl Outlet {
         now: Tick,
     ) -> Poll<()> {
         match Pin::new(stream).poll_flush(cx) {
-            Poll::Ready(Ok(())) => self.flushing = false,
+            Poll::Ready(Ok(())) => self.condition = Condition::Clear,
             Poll::Ready(Err(error)) => self.give_up(error.kind(), now),
             Poll::Pending => {
-                if !self.flushing {
+                if self.is_clear() {
                     self.stalled_since = now;
                 }
-                self.flushing = true;
+                self.condition = Condition::Waiting;
                 return Poll::Pending;
             }
         }
@@ -190,6 +192,7 @@ impl Outlet {
 }
 
 /// Writes `bytes` from `written` on; on `Pending` the stream wakes us when it takes more.
+#[inline]
 fn write_all<S: AsyncWrite + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,

@@ -95,6 +95,7 @@ impl<S> Session<S> {
     }
 
     /// The direction `way` with its two legs.
+    #[inline]
     pub(super) fn lane(&mut self, way: Way) -> Lane<'_, S> {
         let (from, to, direction) = match way {
             Way::ToUpstream => (&mut self.client, &mut self.upstream, &mut self.to_upstream),
@@ -191,6 +192,7 @@ impl<S: Wire> Session<S> {
     }
 
     /// Moves bytes one way until there is nothing to read or no room to write, or it is others' turn.
+    #[inline(always)]
     fn pump(&mut self, cx: &mut Context<'_>, way: Way) {
         let mut work = 0;
         for _ in 0..READS_PER_POLL {
@@ -259,7 +261,9 @@ impl<S: Wire> Session<S> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, control: &Control) -> Poll<Outcome> {
         let before = self.may_wait().then(|| self.waits());
         self.be_woken_by(cx.waker(), control);
-        self.receive_early(cx);
+        if self.edge.is_some() {
+            self.receive_early(cx);
+        }
         if let Some(order) = control.take() {
             self.obey(&order);
         }
@@ -268,6 +272,14 @@ impl<S: Wire> Session<S> {
             let (after, now) = (self.waits(), self.timer.now());
             self.course.tally.waited(&before, &after, now);
         }
+        if self.edge.is_none() {
+            return Poll::Pending;
+        }
+        self.poll_end(cx)
+    }
+
+    /// Ready when the session is over; at its end a leg may be done before the other.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let Some(outcome) = self.outcome() else {
             self.part_early(cx);
             return Poll::Pending;

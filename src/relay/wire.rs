@@ -15,7 +15,7 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin {
     }
 
     /// The stream ends right behind what is written next: both may go out together.
-    fn expect_end(&mut self) {}
+    fn expect_end(&mut self, _cx: &Context<'_>) {}
 
     /// Says that nothing more comes, where dropping the stream, which is to follow, does not say as much.
     /// Ready when all that was said has gone out, or cannot.
@@ -34,8 +34,8 @@ impl Wire for Stream {
         Self::is_drained(self, cx)
     }
 
-    fn expect_end(&mut self) {
-        Self::expect_end(self);
+    fn expect_end(&mut self, cx: &Context<'_>) {
+        Self::expect_end(self, cx);
     }
 
     fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {

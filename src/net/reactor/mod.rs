@@ -9,19 +9,21 @@
 
 mod slots;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::time::Timespec;
 use slots::{Key, Ready, Slots};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::coop::poll_proceed;
 use tokio::task::yield_now;
 
 pub(super) use slots::Way;
@@ -30,8 +32,10 @@ pub(super) use slots::Way;
 const EVENTS: usize = 256;
 
 thread_local! {
-    /// There from the first socket on, until the runtime that drives it ends.
-    static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
+    /// There from the first socket on, until the runtime that drives it ends; the thread need not clear
+    /// up behind it, nor be asked at each access whether it already has.
+    static REACTOR: RefCell<ManuallyDrop<Option<Reactor>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// Tells the reactors of all threads and times apart.
@@ -41,7 +45,6 @@ struct Reactor {
     id: u32,
     epoll: Arc<OwnedFd>,
     slots: Slots,
-    events: Vec<epoll::Event>,
 }
 
 /// Starts the calling thread's reactor, from a task of the runtime that runs there. Else its first socket
@@ -52,7 +55,7 @@ struct Reactor {
 pub fn start_reactor() -> io::Result<()> {
     REACTOR.with_borrow_mut(|reactor| {
         if reactor.is_none() {
-            *reactor = Some(Reactor::start()?);
+            **reactor = Some(Reactor::start()?);
         }
         Ok(())
     })
@@ -82,7 +85,7 @@ impl Registration {
     /// What the system says: no more descriptors or memory.
     pub(super) fn new(socket: impl AsFd, phase: Phase) -> io::Result<Self> {
         REACTOR.with_borrow_mut(|reactor| {
-            let reactor = match reactor {
+            let reactor = match &mut **reactor {
                 Some(reactor) => reactor,
                 None => reactor.insert(Reactor::start()?),
             };
@@ -104,56 +107,66 @@ impl Registration {
     }
 
     /// Runs `transfer`, which must not block, as soon as `socket` is ready for it `way`; registers for a
-    /// wake-up while it is not. Counts against the task's budget: a peer that never stops cannot keep a
-    /// thread to itself.
+    /// wake-up while it is not. Who knows that it is ready says so, and the reactor is not asked. Counts
+    /// against the task's budget: a peer that never stops cannot keep a thread to itself.
+    #[inline]
     pub(super) fn poll_io<T>(
         &self,
         cx: &mut Context<'_>,
         socket: impl AsFd,
         way: Way,
-        mut transfer: impl FnMut() -> Result<T, Errno>,
+        is_ready: bool,
+        transfer: impl FnMut() -> Result<T, Errno>,
     ) -> Poll<io::Result<T>> {
-        loop {
+        if !is_ready {
             ready!(self.poll_ready(cx, way))?;
-            ready!(poll_budget(cx));
-            match transfer() {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.blocked(&socket, way)?,
-                done => return Poll::Ready(Ok(done?)),
+        }
+        ready!(poll_proceed(cx)).made_progress();
+        match retry_on_intr(transfer) {
+            Err(Errno::AGAIN) => {
+                self.blocked(socket, way)?;
+                self.wait(cx, way)?;
+                Poll::Pending
             }
+            done => Poll::Ready(Ok(done?)),
         }
     }
 
     /// Waits until the socket is ready `way`.
+    #[inline]
     pub(super) fn poll_ready(&self, cx: &Context<'_>, way: Way) -> Poll<io::Result<()>> {
-        // Dropped outside: a waker may hold the last of a task, and that a socket.
-        let (is_ready, _replaced) =
-            self.with(|reactor| reactor.slots.poll_ready(self.slot, way, cx.waker()))?;
-        match is_ready {
-            true => Poll::Ready(Ok(())),
-            false => Poll::Pending,
+        if self.with(|reactor| reactor.slots.is_ready(self.slot, way)) == Some(true) {
+            return Poll::Ready(Ok(()));
         }
+        self.wait(cx, way)?;
+        Poll::Pending
+    }
+
+    /// Has `cx`'s task woken as soon as the socket is ready `way`, which it is not.
+    #[cold]
+    fn wait(&self, cx: &Context<'_>, way: Way) -> io::Result<()> {
+        // Dropped outside: a waker may hold the last of a task, and that a socket.
+        let replaced = self.with(|reactor| reactor.slots.wait(self.slot, way, cx.waker()));
+        replaced.map(drop).ok_or_else(elsewhere)
     }
 
     /// Whether nothing can be transferred for now and `cx`'s task is woken when something can: waiting
     /// would change nothing.
     #[inline]
     pub(super) fn is_awaited(&self, cx: &Context<'_>, way: Way) -> bool {
-        REACTOR.with_borrow(|reactor| match reactor {
-            Some(reactor) if reactor.id == self.reactor => {
-                reactor.slots.is_awaited(self.slot, way, cx.waker())
-            }
-            _ => false,
-        })
+        self.with(|reactor| reactor.slots.is_awaited(self.slot, way, cx.waker()))
+            .unwrap_or(false)
     }
 
     /// A transfer took or gave less than it could: the next one would block.
+    #[inline]
     pub(super) fn drained(&self, way: Way) {
         // On another thread there is nothing to be noted.
-        let _ = self.with(|reactor| reactor.slots.drained(self.slot, way));
+        self.with(|reactor| reactor.slots.drained(self.slot, way));
     }
 
     /// The kernel said that a transfer would block.
+    #[cold]
     fn blocked(&self, socket: impl AsFd, way: Way) -> io::Result<()> {
         self.with(|reactor| {
             if !reactor.slots.blocked(self.slot, way) {
@@ -163,21 +176,20 @@ impl Registration {
             let key = reactor.slots.key(self.slot);
             let interest = incoming() | EventFlags::OUT;
             epoll::modify(&reactor.epoll, socket, key.into(), interest).map_err(io::Error::from)
-        })?
+        })
+        .unwrap_or_else(|| Err(elsewhere()))
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Reactor) -> T) -> io::Result<T> {
-        REACTOR.with_borrow_mut(|reactor| match reactor {
-            Some(reactor) if reactor.id == self.reactor => Ok(act(reactor)),
-            _ => Err(io::Error::other("the socket belongs to another runtime")),
-        })
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut Reactor) -> T) -> Option<T> {
+        with_reactor(self.reactor, act)
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // The wakers are dropped outside, and where the thread itself is at its end there is no table.
-        let _wakers = REACTOR.try_with(|reactor| {
+        // The wakers are dropped outside.
+        let _wakers = REACTOR.with(|reactor| {
             let mut reactor = reactor.try_borrow_mut().ok()?;
             let reactor = reactor.as_mut().filter(|it| it.id == self.reactor)?;
             Some(reactor.slots.remove(self.slot))
@@ -194,25 +206,22 @@ impl Reactor {
             id,
             epoll,
             slots: Slots::default(),
-            events: Vec::with_capacity(EVENTS),
         })
     }
+}
 
-    /// Notes what has happened; gives whom to wake, and whether there may be more.
-    fn collect(&mut self, woken: &mut Vec<Waker>) -> io::Result<bool> {
-        self.events.clear();
-        let at_once = Timespec::default();
-        epoll::wait(
-            &self.epoll,
-            spare_capacity(&mut self.events),
-            Some(&at_once),
-        )?;
-        for event in &self.events {
-            let (flags, data) = (event.flags, event.data);
-            self.slots.happened(data.into(), flags.into(), woken);
-        }
-        Ok(self.events.len() == EVENTS)
-    }
+/// Lends the calling thread's reactor, if it is the one with this id.
+#[inline]
+fn with_reactor<T>(id: u32, act: impl FnOnce(&mut Reactor) -> T) -> Option<T> {
+    REACTOR.with_borrow_mut(|reactor| match &mut **reactor {
+        Some(reactor) if reactor.id == id => Some(act(reactor)),
+        _ => None,
+    })
+}
+
+#[cold]
+fn elsewhere() -> io::Error {
+    io::Error::other("the socket belongs to another runtime")
 }
 
 /// What every socket is watched for: bytes and the end, each time that there is news.
@@ -230,20 +239,11 @@ fn watch(epoll: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
 
 /// The reactor's own task, which wakes all others. Ends with the runtime.
 async fn drive(epoll: AsyncFd<Arc<OwnedFd>>, driving: Driving) {
-    let mut woken = Vec::new();
-    while let Ok(mut guard) = epoll.readable().await {
-        let has_more = match driving.collect(&mut woken) {
-            Ok(has_more) => has_more,
-            // Nothing but a signal can interrupt it, and no more came of it than of an empty look.
-            Err(cause) => cause.kind() == io::ErrorKind::Interrupted,
-        };
-        for waker in woken.drain(..) {
-            waker.wake();
+    while let Ok(mut guard) = poll_fn(|cx| epoll.poll_read_ready(cx)).await {
+        while driving.tell_all(epoll.get_ref()) {
+            yield_now().await;
         }
-        match has_more {
-            true => yield_now().await,
-            false => guard.clear_ready(),
-        }
+        guard.clear_ready();
     }
 }
 
@@ -251,27 +251,52 @@ async fn drive(epoll: AsyncFd<Arc<OwnedFd>>, driving: Driving) {
 struct Driving(u32);
 
 impl Driving {
-    fn collect(&self, woken: &mut Vec<Waker>) -> io::Result<bool> {
-        REACTOR.with_borrow_mut(|reactor| match reactor {
-            Some(reactor) if reactor.id == self.0 => reactor.collect(woken),
-            _ => Ok(false),
-        })
+    /// Tells of all news that there are; says whether to ask for more as soon as they have been dealt with.
+    fn tell_all(&self, epoll: &OwnedFd) -> bool {
+        let mut room = [const { MaybeUninit::uninit() }; EVENTS];
+        let at_once = Timespec::default();
+        match epoll::wait(epoll, &mut room[..], Some(&at_once)) {
+            Ok((events, _)) => {
+                events.iter().for_each(|event| self.tell(event));
+                events.len() == EVENTS
+            }
+            // Nothing but a signal can interrupt it, and no more came of it than of an empty look.
+            Err(cause) => cause == Errno::INTR,
+        }
+    }
+
+    /// Notes what has happened to a socket, and wakes who waits for it: while the table is not borrowed,
+    /// as a waker may run whatever its maker likes.
+    fn tell(&self, event: &epoll::Event) {
+        let (flags, data) = (event.flags, event.data);
+        let (key, news): (Key, Ready) = (data.into(), flags.into());
+        let reader = with_reactor(self.0, |reactor| reactor.slots.happened(key, news));
+        if let Some(Some(reader)) = reader {
+            // Not woken by value, with a copy left behind: each would count its task's references.
+            reader.wake_by_ref();
+            let mut reader = Some(reader);
+            with_reactor(self.0, |reactor| reactor.slots.wait_on(key, &mut reader));
+        }
+        if news.contains(Ready::WRITABLE) {
+            self.wake_writer(key);
+        }
+    }
+
+    /// Few sockets ever come to this: most take all that they are given.
+    #[cold]
+    fn wake_writer(&self, key: Key) {
+        let writer = with_reactor(self.0, |reactor| reactor.slots.take_writer(key));
+        if let Some(Some(writer)) = writer {
+            writer.wake();
+        }
     }
 }
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        let ended = REACTOR.try_with(|reactor| {
-            let mut reactor = reactor.borrow_mut();
-            reactor.take_if(|reactor| reactor.id == self.0)
-        });
+        let ended = REACTOR.with_borrow_mut(|reactor| reactor.take_if(|it| it.id == self.0));
         drop(ended);
     }
-}
-
-/// Takes one unit of what a task may do before the others have their turn.
-fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    std::pin::pin!(tokio::task::coop::consume_budget()).poll(cx)
 }
 
 impl From<Key> for EventData {

@@ -50,7 +50,7 @@ impl Ready {
     /// The kernel was asked to tell when the socket takes bytes.
     pub(super) const TELLS_WRITABLE: Self = Self(8);
 
-    const fn contains(self, other: Self) -> bool {
+    pub(super) const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -96,26 +96,24 @@ impl Slots {
         }
     }
 
-    /// Whether the socket is ready; if not, `waker` waits for it from now on. Gives whom it replaced.
-    pub(super) fn poll_ready(
-        &mut self,
-        slot: u32,
-        way: Way,
-        waker: &Waker,
-    ) -> (bool, Option<Waker>) {
-        let slot = self.at(slot);
-        if slot.ready.contains(way.ready()) {
-            return (true, None);
-        }
-        let waiting = slot.waiting(way);
+    /// Whether the socket is known to be ready.
+    #[inline]
+    pub(super) fn is_ready(&self, slot: u32, way: Way) -> bool {
+        self.slots[slot as usize].ready.contains(way.ready())
+    }
+
+    /// `waker` waits for the socket from now on. Gives whom it replaced.
+    pub(super) fn wait(&mut self, slot: u32, way: Way, waker: &Waker) -> Option<Waker> {
+        let waiting = self.at(slot).waiting(way);
         match waiting {
-            Some(present) if present.will_wake(waker) => (false, None),
-            _ => (false, waiting.replace(waker.clone())),
+            Some(present) if present.will_wake(waker) => None,
+            _ => waiting.replace(waker.clone()),
         }
     }
 
     /// A transfer has come to the end of what there was, or of the room: the next one would block, and
     /// need not be tried where the kernel tells when it would not.
+    #[inline]
     pub(super) fn drained(&mut self, slot: u32, way: Way) {
         let slot = self.at(slot);
         let is_told = match way {
@@ -139,8 +137,11 @@ impl Slots {
     }
 
     /// Whether nothing can be transferred for now and `waker` is called when something can.
+    #[inline]
     pub(super) fn is_awaited(&self, slot: u32, way: Way, waker: &Waker) -> bool {
-        let slot = &self.slots[slot as usize];
+        let Some(slot) = self.slots.get(slot as usize) else {
+            return false;
+        };
         let waiting = match way {
             Way::Read => &slot.reader,
             Way::Write => &slot.writer,
@@ -149,23 +150,39 @@ impl Slots {
         !slot.ready.contains(way.ready()) && waiting.as_ref().is_some_and(is_told)
     }
 
-    /// Notes news of a socket, and adds to `woken` who waits for it. A reader goes on waiting, as
-    /// readers do all the time; who has not yet read what it was told of is not told again.
-    pub(super) fn happened(&mut self, key: Key, news: Ready, woken: &mut Vec<Waker>) {
+    /// Notes news of a socket; gives its reader if it is to be woken, to be given back by [`Self::wait_on`].
+    /// Who has not yet read what it was told of is not told again.
+    #[inline]
+    pub(super) fn happened(&mut self, key: Key, news: Ready) -> Option<Waker> {
         let slot = self.at(key.slot);
         if slot.generation != key.generation {
-            return;
+            return None;
         }
-        let was_readable = slot.ready.contains(Ready::READABLE);
+        let fresh = news.without(slot.ready);
         slot.ready |= news;
-        if news.contains(Ready::READABLE) && !was_readable {
-            woken.extend(slot.reader.clone());
-        }
-        if news.contains(Ready::WRITABLE) {
-            woken.extend(slot.writer.take());
+        match fresh.contains(Ready::READABLE) {
+            true => slot.reader.take(),
+            false => None,
         }
     }
 
+    /// Who waits to write, and is to be woken: it does not go on waiting.
+    pub(super) fn take_writer(&mut self, key: Key) -> Option<Waker> {
+        let slot = self.at(key.slot);
+        slot.writer.take_if(|_| slot.generation == key.generation)
+    }
+
+    /// Has a reader that was woken go on waiting, as readers do all the time; unless its socket has gone, or
+    /// somebody else waits by now.
+    #[inline]
+    pub(super) fn wait_on(&mut self, key: Key, reader: &mut Option<Waker>) {
+        let slot = self.at(key.slot);
+        if slot.generation == key.generation && slot.reader.is_none() {
+            slot.reader = reader.take();
+        }
+    }
+
+    #[inline]
     fn at(&mut self, slot: u32) -> &mut Slot {
         &mut self.slots[slot as usize]
     }
@@ -218,15 +235,13 @@ mod tests {
 
     /// How many were woken by `news` of `key`.
     fn tell(slots: &mut Slots, key: Key, news: Ready) -> usize {
-        let mut woken = Vec::new();
-        slots.happened(key, news, &mut woken);
-        let len = woken.len();
-        woken.into_iter().for_each(Waker::wake);
+        let mut reader = slots.happened(key, news);
+        let is_writable = news.contains(Ready::WRITABLE);
+        let writer = is_writable.then(|| slots.take_writer(key)).flatten();
+        let woken = [&reader, &writer].map(Option::as_ref);
+        let len = woken.into_iter().flatten().map(Waker::wake_by_ref).count();
+        slots.wait_on(key, &mut reader);
         len
-    }
-
-    fn is_ready(slots: &mut Slots, key: Key, way: Way) -> bool {
-        slots.poll_ready(key.slot, way, Waker::noop()).0
     }
 
     #[test]
@@ -235,14 +250,14 @@ mod tests {
         let key = slots.add(Ready::NOTHING);
         let (reader, read) = waker();
         let (writer, written) = waker();
-        assert!(!slots.poll_ready(key.slot, Way::Read, &reader).0);
-        assert!(!slots.poll_ready(key.slot, Way::Write, &writer).0);
+        slots.wait(key.slot, Way::Read, &reader);
+        slots.wait(key.slot, Way::Write, &writer);
         assert_eq!(tell(&mut slots, key, Ready::READABLE), 1);
         assert_eq!(tell(&mut slots, key, Ready::READABLE), 0);
         assert_eq!(tell(&mut slots, key, Ready::READABLE | Ready::WRITABLE), 1);
         assert_eq!(read.0.load(Ordering::Relaxed), 1);
         assert_eq!(written.0.load(Ordering::Relaxed), 1);
-        assert!(is_ready(&mut slots, key, Way::Read) && is_ready(&mut slots, key, Way::Write));
+        assert!(slots.is_ready(key.slot, Way::Read) && slots.is_ready(key.slot, Way::Write));
     }
 
     #[test]
@@ -251,9 +266,9 @@ mod tests {
         let key = slots.add(Ready::NOTHING);
         let (first, _) = waker();
         let (second, woken) = waker();
-        assert!(slots.poll_ready(key.slot, Way::Read, &first).1.is_none());
-        assert!(slots.poll_ready(key.slot, Way::Read, &first).1.is_none());
-        let replaced = slots.poll_ready(key.slot, Way::Read, &second).1;
+        assert!(slots.wait(key.slot, Way::Read, &first).is_none());
+        assert!(slots.wait(key.slot, Way::Read, &first).is_none());
+        let replaced = slots.wait(key.slot, Way::Read, &second);
         assert!(replaced.is_some_and(|replaced| replaced.will_wake(&first)));
         tell(&mut slots, key, Ready::READABLE);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
@@ -266,7 +281,7 @@ mod tests {
         let (reader, woken) = waker();
         let is_awaited = |slots: &Slots| slots.is_awaited(key.slot, Way::Read, &reader);
         assert!(!is_awaited(&slots), "not yet");
-        assert!(!slots.poll_ready(key.slot, Way::Read, &reader).0);
+        slots.wait(key.slot, Way::Read, &reader);
         assert!(is_awaited(&slots));
         assert!(!slots.is_awaited(key.slot, Way::Read, Waker::noop()));
         assert!(!slots.is_awaited(key.slot, Way::Write, &reader));
@@ -284,15 +299,35 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_was_woken_comes_back_to_its_own_place_alone() {
+        let mut slots = Slots::default();
+        let key = slots.add(Ready::NOTHING);
+        let (first, second) = (waker().0, waker().0);
+        slots.wait(key.slot, Way::Read, &first);
+        let mut woken = slots.happened(key, Ready::READABLE);
+        slots.blocked(key.slot, Way::Read);
+        slots.wait(key.slot, Way::Read, &second);
+        slots.wait_on(key, &mut woken);
+        assert!(woken.is_some(), "somebody else waits by now");
+        assert!(slots.is_awaited(key.slot, Way::Read, &second));
+        let mut woken = slots.happened(key, Ready::READABLE);
+        slots.remove(key.slot);
+        let new = slots.add(Ready::NOTHING);
+        slots.wait_on(key, &mut woken);
+        assert!(woken.is_some(), "the socket has gone");
+        assert!(!slots.is_awaited(new.slot, Way::Read, &second));
+    }
+
+    #[test]
     fn old_news_does_not_reach_a_new_socket() {
         let mut slots = Slots::default();
         let old = slots.add(Ready::NOTHING);
         slots.remove(old.slot);
         let new = slots.add(Ready::NOTHING);
         assert_eq!(old.slot, new.slot);
-        assert!(!is_ready(&mut slots, new, Way::Read));
+        slots.wait(new.slot, Way::Read, Waker::noop());
         assert_eq!(tell(&mut slots, old, Ready::READABLE), 0);
-        assert!(!is_ready(&mut slots, new, Way::Read));
+        assert!(!slots.is_ready(new.slot, Way::Read));
         assert_eq!(tell(&mut slots, new, Ready::READABLE), 1);
     }
 
@@ -302,10 +337,10 @@ mod tests {
         let key = slots.add(Ready::NOTHING);
         tell(&mut slots, key, Ready::READABLE);
         slots.drained(key.slot, Way::Read);
-        assert!(!is_ready(&mut slots, key, Way::Read));
+        assert!(!slots.is_ready(key.slot, Way::Read));
         tell(&mut slots, key, Ready::READABLE | Ready::ENDED);
         slots.drained(key.slot, Way::Read);
-        assert!(is_ready(&mut slots, key, Way::Read));
+        assert!(slots.is_ready(key.slot, Way::Read));
     }
 
     #[test]
@@ -314,12 +349,12 @@ mod tests {
         let key = slots.add(Ready::WRITABLE);
         // Nobody would tell yet: the next write must find out.
         slots.drained(key.slot, Way::Write);
-        assert!(is_ready(&mut slots, key, Way::Write));
+        assert!(slots.is_ready(key.slot, Way::Write));
         assert!(slots.blocked(key.slot, Way::Write));
-        assert!(!is_ready(&mut slots, key, Way::Write));
+        assert!(!slots.is_ready(key.slot, Way::Write));
         tell(&mut slots, key, Ready::WRITABLE);
         slots.drained(key.slot, Way::Write);
-        assert!(!is_ready(&mut slots, key, Way::Write));
+        assert!(!slots.is_ready(key.slot, Way::Write));
         assert!(!slots.blocked(key.slot, Way::Write));
     }
 }

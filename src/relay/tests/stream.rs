@@ -171,7 +171,7 @@ impl AsyncWrite for TestStream {
 }
 
 impl Wire for TestStream {
-    fn expect_end(&mut self) {
+    fn expect_end(&mut self, _cx: &Context<'_>) {
         self.expects_end = true;
     }
 
