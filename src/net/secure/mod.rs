@@ -137,7 +137,7 @@ impl<S> Secure<S> {
     /// Has rustls say `words`, encrypted into `room`. Returns the length of what was sealed: none where
     /// the connection does not take words.
     fn seal(&mut self, words: Words<'_>, room: &mut [u8]) -> io::Result<Option<usize>> {
-        // rustls wants to see what is unfinished each time, and has no news of it.
+        // rustls wants to see it each time, although it knows all but what came before the handshake.
         let mut unfinished = std::mem::take(&mut self.partial);
         let nobody = &mut ReadBuf::new(&mut []);
         let Progress { used, sealed } = self.advance(&mut unfinished, nobody, words, room)?;
@@ -176,6 +176,7 @@ impl<S> Secure<S> {
     fn give_up(&mut self, reader: &mut ReadBuf<'_>) {
         self.is_broken = true;
         self.awaits = Company::Nobody;
+        self.partial = Vec::new();
         let (session, mut sink) = self.parts(reader);
         match session {
             Session::Server(end) => last_words(end, &mut sink),
