@@ -137,7 +137,7 @@ impl<S> Secure<S> {
     /// Has rustls say `words`, encrypted into `room`. Returns the length of what was sealed: none where
     /// the connection does not take words.
     fn seal(&mut self, words: Words<'_>, room: &mut [u8]) -> io::Result<Option<usize>> {
-        // rustls wants to see what is unfinished each time, and has no news of it.
+        // rustls wants to see it each time, although it knows all but what came before the handshake.
         let mut unfinished = std::mem::take(&mut self.partial);
         let nobody = &mut ReadBuf::new(&mut []);
         let Progress { used, sealed } = self.advance(&mut unfinished, nobody, words, room)?;
@@ -160,13 +160,8 @@ impl<S> Secure<S> {
         if self.is_broken {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut sink = Sink {
-            reader,
-            overflow: &mut self.plain,
-            pending: &mut self.pending,
-            is_closed: &mut self.is_closed,
-        };
-        let progress = match &mut self.session {
+        let (session, mut sink) = self.parts(reader);
+        let progress = match session {
             Session::Server(end) => advance(end, bytes, &mut sink, words, room),
             Session::Client(end) => advance(end, bytes, &mut sink, words, room),
         };
@@ -181,16 +176,24 @@ impl<S> Secure<S> {
     fn give_up(&mut self, reader: &mut ReadBuf<'_>) {
         self.is_broken = true;
         self.awaits = Company::Nobody;
-        let mut sink = Sink {
+        self.partial = Vec::new();
+        let (session, mut sink) = self.parts(reader);
+        match session {
+            Session::Server(end) => last_words(end, &mut sink),
+            Session::Client(end) => last_words(end, &mut sink),
+        }
+    }
+
+    /// Who works on records, and where what comes out of them goes.
+    #[inline]
+    fn parts<'a, 'b>(&'a mut self, reader: &'a mut ReadBuf<'b>) -> (&'a mut Session, Sink<'a, 'b>) {
+        let sink = Sink {
             reader,
             overflow: &mut self.plain,
             pending: &mut self.pending,
             is_closed: &mut self.is_closed,
         };
-        match &mut self.session {
-            Session::Server(end) => last_words(end, &mut sink),
-            Session::Client(end) => last_words(end, &mut sink),
-        }
+        (&mut self.session, sink)
     }
 
     /// Whether hands are shaken, and nothing that is pending matters to the client before it hears an
@@ -207,12 +210,12 @@ impl<S> Secure<S> {
     fn hand_on(&mut self, reader: &mut ReadBuf<'_>) -> bool {
         let waits = !self.plain.is_empty();
         if waits {
-            self.hand_on_some(reader);
+            self.hand_on_overflow(reader);
         }
         waits
     }
 
-    fn hand_on_some(&mut self, reader: &mut ReadBuf<'_>) {
+    fn hand_on_overflow(&mut self, reader: &mut ReadBuf<'_>) {
         let waiting = &self.plain[self.taken..];
         let len = waiting.len().min(reader.remaining());
         reader.put_slice(&waiting[..len]);
@@ -272,10 +275,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
             let mut read = ReadBuf::new(&mut buffer[start..end]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
             let len = read.filled().len();
-            if start > 0 {
-                buffer[..start].copy_from_slice(&self.partial);
-            }
             if len > 0 {
+                if start > 0 {
+                    buffer[..start].copy_from_slice(&self.partial);
+                }
                 self.hear(&mut buffer[..start + len], reader)?;
             }
             Poll::Ready(Ok(len))
@@ -289,10 +292,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secure<S> {
         if self.pending.is_empty() || self.awaits != Company::Nobody {
             return Poll::Ready(Ok(()));
         }
-        self.poll_drain_some(cx)
+        self.poll_drain_pending(cx)
     }
 
-    fn poll_drain_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_drain_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.pending.len() {
             let io = Pin::new(&mut self.io);
             match ready!(io.poll_write(cx, &self.pending[self.sent..]))? {

@@ -37,7 +37,7 @@ fn lend<R>(place: &Place, room: usize, job: impl FnOnce(&mut [u8]) -> R) -> R {
     result
 }
 
-/// Out of line, and cleared by the system: of the buffer, only what is used takes memory.
+/// Once for each thread. It is the system that clears it: what of it is never used takes no memory.
 #[cold]
 fn made(room: usize) -> Box<[u8]> {
     vec![0; room].into_boxed_slice()
@@ -55,5 +55,13 @@ mod tests {
             assert_eq!(outer[0], 1);
         });
         outgoing(|buffer| assert!(buffer.len() > PLAIN_CHUNK));
+    }
+
+    #[test]
+    fn it_is_the_same_buffer_each_time() {
+        for lend in [incoming::<*mut u8>, outgoing::<*mut u8>] as [fn(_) -> _; 2] {
+            let first = lend(<[u8]>::as_mut_ptr);
+            assert_eq!(lend(<[u8]>::as_mut_ptr), first);
+        }
     }
 }

@@ -282,6 +282,60 @@ async fn what_a_client_said_before_the_connection_was_made_is_heard() {
 }
 
 #[tokio::test]
+async fn words_go_out_whenever_what_came_is_unfinished() {
+    // Even what the server says of its own takes many records, and each of them many reads.
+    let mut server = ServerConfig::clone(&NEWEST.server);
+    server.max_fragment_size = Some(64);
+    let scene = Scene {
+        server: Arc::new(server),
+        client: NEWEST.client.clone(),
+    };
+    for ours in BOTH {
+        let (near, far) = duplex(16);
+        let mut stream = scene.ours(ours, near);
+        let here = async {
+            stream.handshake().await.unwrap();
+            let said = murmur(&mut stream, &bytes(500)).await;
+            stream.shutdown().await.unwrap();
+            assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 0);
+            said
+        };
+        let there = async {
+            let stream = scene.theirs(ours, far).await.unwrap();
+            converse(stream, &[500], 64).await
+        };
+        let (said, heard) = tokio::join!(here, there);
+        assert!(said > 1, "{ours:?} was never interrupted");
+        assert_eq!(heard, vec![b'm'; said], "{ours:?}");
+    }
+}
+
+/// Hears `expected`, and says a byte whenever the rest of something is awaited. Returns how many.
+async fn murmur(stream: &mut Secure<DuplexStream>, expected: &[u8]) -> usize {
+    let mut all = vec![0; expected.len()];
+    let (mut heard, mut said) = (0, 0);
+    poll_fn(|cx| {
+        while heard < all.len() {
+            let mut room = ReadBuf::new(&mut all[heard..]);
+            let read = Pin::new(&mut *stream).poll_read(cx, &mut room);
+            heard += room.filled().len();
+            if read.is_pending() {
+                if !stream.partial.is_empty() {
+                    let word = Pin::new(&mut *stream).poll_write(cx, b"m");
+                    said += usize::from(word.is_ready());
+                }
+                return Poll::Pending;
+            }
+            assert!(matches!(read, Poll::Ready(Ok(()))));
+        }
+        Poll::Ready(())
+    })
+    .await;
+    assert!(all == expected);
+    said
+}
+
+#[tokio::test]
 async fn an_idle_connection_owns_no_buffer() {
     for ours in BOTH {
         let (mut stream, mut theirs) = NEWEST.meet(ours).await;
