@@ -39,7 +39,8 @@ struct Content {
     /// Where on the route, if the page has said it.
     path: Option<String>,
     origin: Option<String>,
-    /// Milliseconds since 1970, as what was taken back before does not count.
+    /// Microseconds since 1970, as what was taken back before does not count: nobody asks for a ticket and has
+    /// it within one.
     issued: u64,
     /// Seconds since 1970, as several gateways may have to agree on it.
     until: u64,
@@ -96,7 +97,7 @@ impl Tickets {
             route: ask.route.to_owned(),
             path: path.map(str::to_owned),
             origin: origin(ask),
-            issued: milliseconds(since_1970()),
+            issued: microseconds(since_1970()),
             until: now + self.ttl.as_secs(),
             method: proof.identity.method().to_string(),
             name: proof.identity.name().to_owned(),
@@ -166,7 +167,7 @@ impl Content {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name, HeaderValue::from_bytes(value).ok()?))
         };
-        let issued = Duration::from_millis(self.issued);
+        let issued = Duration::from_micros(self.issued);
         Some(Proof {
             identity: Identity::new(self.method.as_str(), self.name.as_str())?,
             lifetime: self.ends.map(|(ends, code)| Lifetime {
@@ -191,6 +192,10 @@ fn origin(ask: &Ask<'_>) -> Option<String> {
 fn since_1970() -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default()
+}
+
+fn microseconds(time: Duration) -> u64 {
+    time.as_micros().try_into().unwrap_or(u64::MAX)
 }
 
 fn milliseconds(time: Duration) -> u64 {
