@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &Arguments, workloads: &[Workload]) -> Result<Resul
     let setting = setting::look(arguments)?;
     let mut course = Course::start(arguments, &fields)?;
     for name in &course.missing {
-        progress(&format!("{name} is not installed and is left out"));
+        say(&format!("{name} is not installed and is left out"));
     }
     let mut results = Results {
         setting,
@@ -28,16 +28,13 @@ pub(crate) fn run(arguments: &Arguments, workloads: &[Workload]) -> Result<Resul
     let began = clock::now();
     let rounds = arguments.rounds();
     for round in 0..rounds {
+        let minutes = began.elapsed().as_secs() / 60;
+        say(&format!("round {} of {rounds}, {minutes} min", round + 1));
         for (number, workload) in workloads.iter().enumerate() {
             if !round.is_multiple_of(workload.topic.every()) {
                 continue;
             }
-            let minutes = began.elapsed().as_secs() / 60;
-            progress(&format!(
-                "round {} of {rounds}, {minutes} min: {}",
-                round + 1,
-                workload.name
-            ));
+            progress(&workload.name);
             let targets = course.of(workload.topic.field());
             let mut samples = BTreeMap::new();
             for turn in order(round, number, targets.len()) {
@@ -46,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments, workloads: &[Workload]) -> Result<Resul
                     Ok(sample) => drop(samples.insert(target.name.to_owned(), sample)),
                     Err(failure) => {
                         let failure = format!("{}, {}: {failure}", workload.name, target.name);
-                        complain(&failure);
+                        say(&failure);
                         results.failures.push(failure);
                     }
                 }
@@ -94,15 +91,15 @@ fn order(round: usize, workload: usize, count: usize) -> Vec<usize> {
     order
 }
 
-/// For whoever watches.
+/// For whoever watches; a log has the rounds.
 fn progress(line: &str) {
     if std::io::stderr().is_terminal() {
-        complain(line);
+        say(line);
     }
 }
 
 #[expect(clippy::print_stderr, reason = "for whoever waits")]
-fn complain(line: &str) {
+fn say(line: &str) {
     eprintln!("{line}");
 }
 

@@ -108,10 +108,10 @@ fn method(results: &Results) -> String {
     format!(
         "\n## How it is measured\n\n\
          - Everything is on one machine, over loopback. Each proxy has one worker on core {proxy_core}; clients and echo server are\n  \
-           on core {load_core}. All proxies run; one at a time is loaded. In each round each has its turn with each workload for\n  \
-           {window_ms} ms ({HUGE_WINDOWS} times that for messages of 1 MiB, {QUIET_WINDOWS} times beside hostile sessions), after a third of that as a warm-up; the\n  \
-           order changes from round to round. Workers are part of every second round, many sessions and messages in one direction of\n  \
-           every third, hostile sessions of every fourth, memory of every fifth.\n\
+           on core {load_core}. All proxies have started, and all but the one whose turn it is are stopped. In each round each has its\n  \
+           turn with each workload for {window_ms} ms ({HUGE_WINDOWS} times that for messages of 1 MiB, {QUIET_WINDOWS} times beside hostile sessions),\n  \
+           after a third of that as a warm-up; the order changes from round to round. Workers are part of every second round, many\n  \
+           sessions and messages in one direction of every third, hostile sessions of every fourth, memory of every fifth.\n\
          - A message is one round trip: a masked frame from the client through the proxy to the server, and a bare one back. The\n  \
            proxy has relayed two frames by then. There are {sessions} sessions, each with one message in flight if nothing else is said.\n  \
            The first messages of each session are compared byte for byte.\n\
