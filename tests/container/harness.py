@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import queue
+import random
 import shlex
 import socket
 import subprocess
@@ -37,10 +38,28 @@ def podman(*arguments):
     return done.stdout.strip()
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        return taken.getsockname()[1]
+def first_ephemeral():
+    """From here on the kernel gives ports to whoever dials."""
+    span = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    return int(span.split()[0])
+
+
+def free_port(given=set()):
+    """One that nobody has, and that nobody who dials can get before the container listens on it."""
+    end = first_ephemeral()
+    while True:
+        port = random.randrange(end // 2, end)
+        if port in given:
+            continue
+        with contextlib.suppress(OSError), listen(port):
+            given.add(port)
+            return port
+
+
+def listen(port):
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def seconds(duration):
