@@ -1,19 +1,15 @@
 //! The gateway as a process of its own, with a route for each kind of credential.
 
 use crate::Arguments;
-use crate::listening::listening;
+use crate::launch::launch;
 use crate::rig::{Failure, certificate, usage};
 use crate::token::Issuer;
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::process::Child;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-
-const START_WITHIN: Duration = Duration::from_secs(30);
 
 /// The one user of the password file.
 pub(crate) const USER: &str = "ann";
@@ -42,15 +38,7 @@ impl Gateway {
         fs::write(folder.path().join("users"), format!("{USER}:{hash}\n"))?;
         let toml = configuration(upstream);
         fs::write(folder.path().join("wsgate.toml"), toml)?;
-        let mut child = Command::new(&arguments.binary)
-            .args(["run", "wsgate.toml"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let log = child.stderr.take().ok_or("no standard error")?;
-        let [plain, secure] = timeout(START_WITHIN, listening(log)).await??;
+        let (child, [plain, secure]) = launch(&arguments.binary, folder.path()).await?;
         Ok(Self {
             child,
             plain,

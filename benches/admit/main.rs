@@ -18,8 +18,8 @@ mod client;
 mod cost;
 mod expiry;
 mod gateway;
-#[path = "../rig/listening.rs"]
-mod listening;
+#[path = "../rig/launch.rs"]
+mod launch;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod token;

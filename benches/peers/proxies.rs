@@ -185,7 +185,8 @@ impl Kind {
         let said = String::from_utf8_lossy(&said);
         let line = said.lines().find(|line| !line.trim().is_empty());
         let line = line.unwrap_or_default().trim();
-        let line = line.strip_prefix("nginx version: ").unwrap_or(line);
+        // nginx begins with its name, Envoy with where it is on this machine.
+        let line = line.split("version: ").last().unwrap_or(line);
         Ok(line.split(" - http").next().unwrap_or(line).to_owned())
     }
 }

@@ -1,19 +1,17 @@
 //! The gateway as a process of its own, with TLS and passwords; what it uses of the machine.
 
 use crate::Arguments;
-use crate::listening::listening;
+use crate::launch::launch;
 use crate::rig::{Failure, certificate, usage};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// Running; killed when it is dropped.
@@ -44,15 +42,7 @@ impl Gateway {
         fs::write(folder.path().join("users"), passwords(arguments)?)?;
         let toml = configuration(&arguments.server, server);
         fs::write(folder.path().join("wsgate.toml"), toml)?;
-        let mut child = Command::new(&arguments.binary)
-            .args(["run", "wsgate.toml"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let log = child.stderr.take().ok_or("no standard error")?;
-        let [address] = timeout(START_WITHIN, listening(log)).await??;
+        let (child, [address]) = launch(&arguments.binary, folder.path()).await?;
         Ok(Self {
             address,
             child,

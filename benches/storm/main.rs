@@ -16,8 +16,8 @@
 
 mod client;
 mod gateway;
-#[path = "../rig/listening.rs"]
-mod listening;
+#[path = "../rig/launch.rs"]
+mod launch;
 mod live;
 mod report;
 #[path = "../rig/mod.rs"]
